@@ -1,0 +1,21 @@
+"""The Airflow DAGs of the contract suite: empty tasks only, so no worker process is needed."""
+
+from datetime import UTC, datetime
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param
+
+PARAMS = {
+    "contract_good": {},
+    "contract_paused": {},
+    "contract_limited": {"n": Param(5, type="integer", maximum=10)},
+    "contract_needy": {"must": Param(type="string")},
+}
+
+for name, params in PARAMS.items():
+    paused = name == "contract_paused"
+    with DAG(
+        name, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=UTC), params=params, is_paused_upon_creation=paused
+    ) as dag:
+        EmptyOperator(task_id="nothing")
+    globals()[name] = dag
