@@ -96,6 +96,7 @@ class Dispatch:
             return await self._park(batch, too_old, unknown=batch.unknown)
         if batch.unknown:
             answer = await self._api.verify(batch.dag_id, batch.dag_run_id, batch.uid)
+            events.attempt_answered(answer.answer)
             if answer.kind != "absent":
                 return await self._settle(batch, answer)
         elif not (gate := await self._api.gate(batch.dag_id)).open:
@@ -109,6 +110,7 @@ class Dispatch:
         note = build_note(facts, self._url(batch))
         sending = await batches.mark_sending(self._store, batch, self._options.now())
         answer = await self._api.trigger(batch.dag_id, batch.dag_run_id, conf, note, batch.uid)
+        events.attempt_answered(answer.answer)
         # the one write that follows an answer is finished even while stopping: it saves a second request
         await asyncio.shield(self._settle(sending, answer, was_unknown=batch.unknown))
 
@@ -139,25 +141,18 @@ class Dispatch:
     async def _park(self, batch: Batch, answer: Answer, *, unknown: bool = False) -> None:
         code = answer.code or "request-refused"
         await batches.park(self._store, batch, code, answer.detail, self._options.now(), unknown=unknown)
-        events.batch_parked(
-            batch.pipeline, batch_name(batch.number), code=code, detail=answer.detail, answer=answer.answer
-        )
+        events.batch_parked(batch.pipeline, batch_name(batch.number), code=code, detail=answer.detail)
 
     async def _postpone(self, batch: Batch, answer: Answer, *, unknown: bool) -> None:
         now = self._options.now()
         code = answer.code or "airflow-no-answer"
         next_at = now + timedelta(seconds=self._pause(batch, answer))
         await batches.postpone(self._store, batch, Postponed(code, answer.detail, next_at, unknown), now)
-        events.batch_postponed(
-            batch.pipeline,
-            batch_name(batch.number),
-            code=code,
-            detail=answer.detail,
-            answer=answer.answer,
-            attempt=batch.attempts,
-            next_at=next_at,
-            news=batch.code != code,
-        )
+        if batch.code != code or events.worth_a_line(batch.attempts):
+            name, attempt = batch_name(batch.number), batch.attempts
+            events.batch_postponed(
+                batch.pipeline, name, code=code, detail=answer.detail, attempt=attempt, next_at=next_at
+            )
 
     def _pause(self, batch: Batch, answer: Answer) -> float:
         if answer.retry_after is not None:

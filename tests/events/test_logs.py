@@ -57,6 +57,19 @@ def test_a_secret_is_masked_wherever_it_appears(lines) -> None:
     assert "canary" not in text
 
 
+def test_a_secret_that_is_an_ordinary_word_masks_no_part_of_another(lines) -> None:
+    """The run id stays readable when somebody's password is its first word."""
+    start, end = lines
+    start("json")
+    logs.hide("watcher")
+    structlog.get_logger().info(
+        "x", dag_run_id="watcher__20261122T141006Z__b000017", message="password watcher refused"
+    )
+    (line,) = end()
+    assert json.loads(line)["dag_run_id"] == "watcher__20261122T141006Z__b000017"
+    assert json.loads(line)["message"] == "password *** refused"
+
+
 def test_the_text_form_cannot_be_forged(lines) -> None:
     """A name with a newline or an escape sequence stays on its line."""
     start, end = lines

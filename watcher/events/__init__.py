@@ -29,7 +29,7 @@ def _log(level: str, event: str, /, **keys: Any) -> None:
 
 def worth_a_line(count: int) -> bool:
     """A lasting failure is told at its 1st, 2nd, 4th, 8th ... time."""
-    return count & (count - 1) == 0
+    return count > 0 and count & (count - 1) == 0
 
 
 def number(amount: int) -> str:
@@ -190,8 +190,12 @@ def batch_fired(pipeline: str, batch: str, *, kind: str, reason: str, changes: i
     )
 
 
-def batch_confirmed(pipeline: str, batch: str, *, dag_run_id: str, answer: str, attempt: int, seconds: float) -> None:
+def attempt_answered(answer: str) -> None:
+    """Airflow's answer to one attempt to deliver or verify a batch, or that there was none."""
     metrics.dispatch_attempts.labels(answer).inc()
+
+
+def batch_confirmed(pipeline: str, batch: str, *, dag_run_id: str, answer: str, attempt: int, seconds: float) -> None:
     metrics.dispatch_delay.observe(max(0.0, seconds))
     metrics.batch_transitions.labels(pipeline, "confirmed").inc()
     there = " was already there: sent before, the answer got lost" if answer == "already-there" else ""
@@ -200,19 +204,14 @@ def batch_confirmed(pipeline: str, batch: str, *, dag_run_id: str, answer: str, 
     _log("info", "batch_confirmed", pipeline=pipeline, batch=batch, message=message, **keys)
 
 
-def batch_postponed(
-    pipeline: str, batch: str, *, code: str, detail: str, answer: str, attempt: int, next_at: datetime, news: bool
-) -> None:
+def batch_postponed(pipeline: str, batch: str, *, code: str, detail: str, attempt: int, next_at: datetime) -> None:
     """Not delivered this time: held, not sent, or sent without an answer (then it is verified first)."""
-    metrics.dispatch_attempts.labels(answer).inc()
     event = "batch_unknown" if code == "airflow-no-answer" else "batch_held"
-    if news or (attempt and worth_a_line(attempt)):
-        keys: Mapping[str, Any] = {"code": code, "attempt": attempt, "next_at": next_at}
-        _log("warning", event, pipeline=pipeline, batch=batch, message=f"{batch} waits: {detail}", **keys)
+    keys: Mapping[str, Any] = {"code": code, "attempt": attempt, "next_at": next_at}
+    _log("warning", event, pipeline=pipeline, batch=batch, message=f"{batch} waits: {detail}", **keys)
 
 
-def batch_parked(pipeline: str, batch: str, *, code: str, detail: str, answer: str) -> None:
-    metrics.dispatch_attempts.labels(answer).inc()
+def batch_parked(pipeline: str, batch: str, *, code: str, detail: str) -> None:
     metrics.batch_transitions.labels(pipeline, "parked").inc()
     _log("error", "batch_parked", pipeline=pipeline, batch=batch, code=code, message=f"{batch} needs you: {detail}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -21,19 +22,20 @@ ORDER = (
     *("code", "since", "count", "next_at", "seconds", "changes", "limit"),
 )
 
-_known_secrets: set[str] = set()
+_known_secrets: dict[str, re.Pattern[str]] = {}
 
 
 def hide(secret: str) -> None:
     """From now on this value is masked wherever it appears in a log line, foreign loggers and traces included."""
     if len(secret) >= 4:
-        _known_secrets.add(secret)
+        # a short password may be part of an ordinary word: only where it stands alone is it the secret
+        _known_secrets[secret] = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(secret)}(?![A-Za-z0-9_])")
 
 
 def masked(text: str) -> str:
     """The text with every known secret replaced."""
-    for secret in _known_secrets:
-        text = text.replace(secret, MASK)
+    for pattern in _known_secrets.values():
+        text = pattern.sub(MASK, text)
     return text
 
 
