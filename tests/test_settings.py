@@ -65,6 +65,17 @@ def test_a_secret_file_is_read_again_at_every_use(written, tmp_path) -> None:
         ("airflow: {url: '${NOWHERE}'}", "undefined-variable", "${NOWHERE} is not set"),
         ("airflow: {url: '${NOWHERE:?name the server}'}", "undefined-variable", "name the server"),
         ("airflow: {url: 'http://h', username: w}", "bad-settings", "username needs a password"),
+        ("airflow: {url: 'http://h', client_id: c}", "bad-settings", "not available in this version yet"),
+        (
+            "airflow: {url: 'http://h'}\nweb: {webhooks: '0.0.0.0:8782'}",
+            "bad-settings",
+            "not available in this version yet: web.webhooks",
+        ),
+        (
+            "airflow: {url: 'http://h'}\ndetectors: [a.b]",
+            "bad-settings",
+            "not available in this version yet: detectors",
+        ),
         ("airflow: [", "bad-yaml", "watcher.yaml"),
         ("- a", "bad-settings", "mapping of keys"),
     ],

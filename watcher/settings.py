@@ -69,10 +69,15 @@ class Airflow(Block):
     password: SecretRef | None = None
     token: SecretRef | None = None
     token_file: Path | None = None
+    client_id: str | None = None
+    client_secret: SecretRef | None = None
+    token_url: str | None = None
     ca_file: Path | None = None
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
+        if self.client_id or self.client_secret or self.token_url:
+            raise ValueError("client_id, client_secret and token_url are not available in this version yet")
         ways = [self.username is not None, self.token is not None, self.token_file is not None]
         if sum(ways) > 1:
             raise ValueError("give one of username, token or token_file")
@@ -125,6 +130,19 @@ class Settings(BaseSettings):
     alerting: Alerting = Alerting()
     manifests: Path | None = None
     allow_insecure: bool = False
+
+    @model_validator(mode="after")
+    def _available(self) -> Self:
+        """A key that would do nothing yet is refused rather than taken in silence."""
+        later = {
+            "web.webhooks": self.web.webhooks is not None,
+            "web.pages": self.web.pages != Web().pages,
+            "detectors": bool(self.detectors),
+            "alerting": self.alerting != Alerting(),
+        }
+        if used := [key for key, is_used in later.items() if is_used]:
+            raise ValueError(f"not available in this version yet: {', '.join(used)}")
+        return self
 
     @property
     def connection_urls(self) -> Mapping[str, str]:

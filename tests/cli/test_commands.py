@@ -44,6 +44,12 @@ def test_version_is_printed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
+def test_schema_is_one_json_document(tmp_path: Path) -> None:
+    """An editor can be pointed at it."""
+    done = watcher(tmp_path, "schema")
+    assert "sources" in json.loads(done.stdout)["properties"]
+
+
 def test_check_prints_every_problem_and_exits_78(tmp_path: Path) -> None:
     """File, line, column and a suggestion for each; the valid file is counted."""
     publish(tmp_path, "good")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
 
@@ -9,6 +10,7 @@ import typer
 
 from watcher.cli import check, run, status, store
 from watcher.errors import CannotStartError, ConfigError, StoreError, WatcherError
+from watcher.pipeline.schema import json_schema
 from watcher.version import VERSION
 
 CRASHED, CANNOT_START, BAD_CONFIGURATION = 1, 3, 78
@@ -24,6 +26,12 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.add_typer(store.app, name="store")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    typer.echo(json.dumps(json_schema(), indent=2))
 
 
 @app.command("version")
