@@ -97,6 +97,7 @@ class TestCodes:
         """A table that may not be read is `source-forbidden`."""
         shop.run(f"create table orders({TIMES.format('timestamptz')})")
         shop.run("do $$ begin create role reader login; exception when duplicate_object then null; end $$")
+        shop.run("grant usage on schema public to reader")
         error = await refusal(timestamp(Named(shop.url.replace("postgres@", "reader:canary@"))))
         assert error.code == "source-forbidden"
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.detectors.conformance import Keeper
 from tests.detectors.tables import TIMES, PostgresSource, found, timestamp
+from watcher.detectors.table import window
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "timestamptz": (TIMES.format("timestamptz"), {}),
@@ -43,12 +44,20 @@ class TestLateCommits:
         await detector.close()
 
     @pytest.mark.parametrize("kind", KINDS)
-    async def test_random_interleavings_find_what_was_committed(self, shop: PostgresSource, kind: str) -> None:
-        """200 transactions that end in any order, with looks, restarts and lost answers between them: found = committed."""
-        columns, watch = KINDS[kind]
+    @pytest.mark.parametrize("overlap", [timedelta(minutes=10), timedelta(0)])
+    async def test_random_interleavings_find_what_was_committed(
+        self, shop: PostgresSource, kind: str, overlap: timedelta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """200 transactions that end in any order, with looks, restarts and lost answers between them: found = committed.
+
+        Without an overlap PostgreSQL's list of open transactions alone must do.
+        """
+        monkeypatch.setattr(window, "WIDE_WINDOW", 30)
+        columns, given = KINDS[kind]
+        watch = {**given, "overlap": overlap}
         shop.run(f"create table orders({columns})")
         shop.run("insert into orders(v) select generate_series(1, 20)")
-        await Interleaving(shop, watch, random.Random(kind)).run(transactions=200)
+        await Interleaving(shop, watch, random.Random(f"{kind} {overlap}")).run(transactions=200)
 
     async def test_a_thousand_transactions_by_two_writers(self, shop: PostgresSource) -> None:
         """Of 1,000 transactions, every second of which commits after a younger one, 1,000 are found and none twice."""

@@ -128,6 +128,7 @@ class Look:
         )
         if error.retry_after is not None:
             return error.retry_after
-        longest = min(LONGEST_BACKOFF, max(self._interval, FIRST_BACKOFF * 2 ** min(state.failures, 9)))
+        growing = max(self._interval, FIRST_BACKOFF * 2 ** min(state.failures, 9))
+        longest = min(self._watch.backoff or LONGEST_BACKOFF, growing)
         # full jitter keeps the sources of one broken server from coming back in step
         return random.uniform(FIRST_BACKOFF.total_seconds() / 2, longest.total_seconds())  # noqa: S311 - no secret

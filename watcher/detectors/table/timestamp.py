@@ -53,7 +53,7 @@ class TimestampDetector:
         self._memory = Memory()
         self._subjects: tuple[Subject, ...] = ()
         self._quiet = Quiet(self._door, trusted=max(1.0, watch.overlap.total_seconds() / _FULL_LOOKS))
-        self._unchanged: dict[str, tuple[object, str]] = {}
+        self._unchanged: tuple[Cursor, dict[str, tuple[object, str]]] = ({}, {})
 
     async def detect(self, cursor: Cursor | None, inventory: Inventory, limit: int) -> Detection:
         """One look in one snapshot of the database. Raises SourceError."""
@@ -74,7 +74,8 @@ class TimestampDetector:
             raise
         if detection.cursor is not cursor:
             self._memory.answered(detection.cursor, detection.inventory)
-        self._unchanged = {label: w.unchanged for label, w in look.windows.items() if w.unchanged is not None}
+        windows = {label: w.unchanged for label, w in look.windows.items() if w.unchanged is not None}
+        self._unchanged = (detection.cursor, windows)
         return detection
 
     async def hints(self) -> AsyncGenerator[None, None]:
@@ -95,6 +96,8 @@ class TimestampDetector:
         before = {subject.label: _place(cursor, subject.label) for subject in self._subjects}
         look = _Look({}, before, {}, tally, snapshot.instant)
         limit, windows, after = tally.limit, dict[str, Window](), dict[str, Place]()
+        # what an answer saw counts only once it is stored: a lost one leaves its rows to be found again
+        seen = self._unchanged[1] if cursor is not None and dict(self._unchanged[0]) == dict(cursor) else {}
         for number, subject in enumerate(self._subjects):
             # each table may take its share of what is left, so that a busy one does not starve the next
             share = -(-(limit - tally.taken) // (len(self._subjects) - number))
@@ -102,7 +105,7 @@ class TimestampDetector:
             label = subject.label
             prefix = f"{digest(label)[:8]}:" if len(self._subjects) > 1 else ""
             reader = Reader(snapshot, subject, watch.column)
-            window = Window(reader, watch.overlap, tally, known, prefix, self._unchanged.get(label))
+            window = Window(reader, watch.overlap, tally, known, prefix, seen.get(label))
             first = cursor is None and watch.start_from == "now"
             after[label] = await window.adopt() if first else await window.look(before[label])
             windows[label] = window

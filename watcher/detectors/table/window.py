@@ -60,7 +60,10 @@ class Window:
             return Place()
         self._kind = kind_of(top.value)
         low = await self._first_low(top)
-        async with aclosing(self.reader.rows(self.reader.above(low))) as pages:
+        where = self.reader.above(low)
+        if not top.key and not (low is None or is_above(top.value, low)):
+            where = self.reader.after(top)  # the rows of the highest value are read again, and must be known
+        async with aclosing(self.reader.rows(where)) as pages:
             async for page in pages:
                 self.put.update((self.prefix + row.identity, self._known(row)) for row in page)
         marks = () if self._kind in TIMES else (Mark(0.0, low),)
@@ -70,9 +73,9 @@ class Window:
         """What is new since `place`; the place after it. At most as many changes as the tally still takes."""
         if place.value is None:
             return await self._begin(place)
-        self._floor = self._lowest(place)
         self._kind, self.stretch.previous = place.kind, place.value
         position = self._position(place)
+        self._floor = self._lowest(place, position)
         if not await self._read_late(place, position):
             self.more = True
             return place
@@ -101,13 +104,13 @@ class Window:
         threshold = await self.reader.top(FIRST_WINDOW)
         return threshold.value if threshold is not None and is_above(threshold.value, low) else low
 
-    def _lowest(self, place: Place) -> Floor:
+    def _lowest(self, place: Place, position: Position) -> Floor:
         if len(self.known) <= REMEMBERED_MOST:
             return floor_of(place, self._instant, self.overlap)
         self.note = f"over {REMEMBERED_MOST} rows to remember: rows that commit late before now are no more found"
         edge = rank(place.kind, place.value, self._instant.epoch)
         # without a key rows of the last value are read again and must stay known
-        return Floor(place.value, math.nextafter(edge, math.inf) if self.reader.subject.key else edge)
+        return Floor(place.value, math.nextafter(edge, math.inf) if position.key else edge)
 
     def _position(self, place: Place) -> Position:
         kept = self.known.get(self.prefix + POSITION)
@@ -143,8 +146,9 @@ class Window:
             # every row behind it is new, so that the database need not sort more of them than we take
             limit = self.tally.limit - self.tally.taken + 1
         reached, complete = await self._scan((where,), late=False, limit=limit)
-        self.more = not complete
-        place = replace(place, low=self._floor.low, draining=self.more)
+        # the look that ends a long reading left most of the window out: one more at once reads it
+        self.more = not complete or place.draining
+        place = replace(place, low=self._floor.low, draining=not complete)
         if reached is None and position is None:
             return Place()
         standing = position if reached is None else self.reader.position(reached.value, reached.key)
