@@ -243,6 +243,25 @@ async def test_a_long_list_of_files_goes_to_a_manifest(
     assert len(manifest["sources"]["files"]["files"]) == 2000
 
 
+async def test_a_conf_that_can_never_fit_parks_its_batch_and_stops_nothing_else(
+    store: Store, api: AirflowApi, airflow: FakeAirflow, at: At, tmp_path: Path
+) -> None:
+    """A person has to shorten it; the other pipeline's batch leaves."""
+    endless = {f"key{n:04}": "x" * 60 for n in range(2000)}
+    fits = pipeline({"changes": 1})
+    huge = (
+        fits.model_copy(update={"trigger": fits.trigger.model_copy(update={"conf": endless})}) if fits.trigger else fits
+    )
+    defined = {"orders": huge, "other": fits}
+    service = Dispatch(DispatchOptions(defined.get, tmp_path / "manifests", at), store, api, lambda: None)
+    airflow.dag("other")
+    batch, other = await fired(store, 5, NOON), await fired(store, 1, NOON, name="other")
+    await deliver(service, NOON)
+    parked = await again(store, batch)
+    assert (parked.state, parked.code) == ("parked", "request-refused")
+    assert (await again(store, other)).state == "confirmed"
+
+
 async def test_the_sums_hold_after_every_delivery(dispatch: Dispatch, store: Store, airflow: FakeAirflow) -> None:
     """Pending, ready and confirmed changes add up to what was recorded."""
     await fired(store, 5, NOON)

@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 from watcher import events
 from watcher.airflow_api import AirflowApi, Answer
 from watcher.detection import Json
-from watcher.errors import StoreError
+from watcher.errors import ConfigError, StoreError
 from watcher.pipeline.model import Pipeline
 from watcher.pipeline.run import BatchFacts, batch_name, build_conf, build_note, manifest_bytes
 from watcher.store import Store, batches
@@ -106,13 +106,16 @@ class Dispatch:
 
     async def _send(self, batch: Batch) -> None:
         facts = await batches.facts(self._store, batch)
-        conf = await asyncio.to_thread(self._conf, facts)
+        try:
+            conf = await asyncio.to_thread(self._conf, facts)
+        except ConfigError as error:  # it can never fit into a run: a person has to shorten `trigger.conf`
+            return await self._park(batch, Answer("refused", "request-refused", str(error), answer="refused"))
         note = build_note(facts, self._url(batch))
         sending = await batches.mark_sending(self._store, batch, self._options.now())
         answer = await self._api.trigger(batch.dag_id, batch.dag_run_id, conf, note, batch.uid)
         events.attempt_answered(answer.answer)
         # the one write that follows an answer is finished even while stopping: it saves a second request
-        await asyncio.shield(self._settle(sending, answer, was_unknown=batch.unknown))
+        return await asyncio.shield(self._settle(sending, answer, was_unknown=batch.unknown))
 
     async def _settle(self, batch: Batch, answer: Answer, *, was_unknown: bool = True) -> None:
         match answer.kind:
