@@ -76,13 +76,31 @@ def test_airflows_secrets_file_is_read_in_its_three_forms(tmp_path: Path, name: 
     assert Connections({}, {}, file).find("shop_db").url == "sqlite:////x"
 
 
-@pytest.mark.parametrize("value", ['{"host": "h"}', "{broken"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"host": "h"}',
+        "{broken",
+        '{"conn_type": "postgres", "extra": "broken"}',
+        '{"conn_type": "postgres", "extra": ["broken"]}',
+        '{"conn_type": "postgres", "extra": "[\\"broken\\"]"}',
+    ],
+)
 def test_json_that_is_no_connection_is_refused_without_showing_it(value: str) -> None:
     """The message names the id, never the text, which may hold a password."""
     with pytest.raises(ConfigError) as caught:
         to_url("shop_db", value)
     assert "shop_db" in str(caught.value)
     assert "broken" not in str(caught.value)
+
+
+def test_a_connections_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    """The message holds the path and none of the bytes."""
+    file = tmp_path / "c.env"
+    file.write_bytes(b"shop_db=postgresql://u:canary\xff@h/d\n")
+    with pytest.raises(ConfigError) as caught:
+        Connections({}, {}, file).find("shop_db")
+    assert str(caught.value) == f"connections_file {file} is not UTF-8"
 
 
 def test_the_repr_holds_no_credentials() -> None:

@@ -262,6 +262,38 @@ async def test_a_conf_that_can_never_fit_parks_its_batch_and_stops_nothing_else(
     assert (await again(store, other)).state == "confirmed"
 
 
+async def test_a_batch_whose_pipeline_is_not_loaded_waits_for_its_conf(
+    store: Store, api: AirflowApi, airflow: FakeAirflow, at: At, tmp_path: Path
+) -> None:
+    """Its file is broken for now: nothing is sent half, and it leaves whole once the file is repaired."""
+    loaded: dict[str, Pipeline] = {}
+    service = Dispatch(DispatchOptions(loaded.get, tmp_path / "manifests", at), store, api, lambda: None)
+    batch = await fired(store, 5, NOON)
+    await deliver(service, NOON)
+    held = await again(store, batch)
+    assert (held.state, held.code, airflow.runs) == ("ready", "pipeline-not-loaded", {})
+    loaded["orders"] = pipeline({"changes": 1, "conf": {"load_type": "daily"}})
+    at.now += timedelta(minutes=1)
+    await deliver(service, at.now)
+    assert the_run(airflow)["conf"]["load_type"] == "daily"
+
+
+async def test_pauses_grow_while_an_attempt_cannot_be_verified(
+    dispatch: Dispatch, store: Store, airflow: FakeAirflow, at: At
+) -> None:
+    """An outage with a batch in flight costs a handful of looks, not one a second."""
+    batch = await fired(store, 5, NOON)
+    with airflow.fault("drop", method="POST", path="/dagRuns", after=True):
+        await deliver(dispatch, NOON)
+    with airflow.fault("answer", method="GET", path="/dagRuns", times=10_000):
+        looks = 0
+        while at.now < NOON + timedelta(minutes=30):
+            at.now = max((await again(store, batch)).next_at, at.now + timedelta(seconds=1))
+            await deliver(dispatch, at.now)
+            looks += 1
+    assert looks < 60
+
+
 async def test_the_sums_hold_after_every_delivery(dispatch: Dispatch, store: Store, airflow: FakeAirflow) -> None:
     """Pending, ready and confirmed changes add up to what was recorded."""
     await fired(store, 5, NOON)

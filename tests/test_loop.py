@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from watcher.errors import StoreError
-from watcher.loop import Clock, Loop, run_loop
+from watcher.loop import Clock, Loop, run_loop, wait_first
 
 
 def quiet(error: object) -> None:
@@ -83,3 +83,39 @@ def test_the_clock_follows_the_monotonic_one_only() -> None:
     seconds[0] += 90
     assert clock.now() - before == timedelta(seconds=90)
     assert before.tzinfo is UTC
+
+
+async def test_a_cancellation_is_never_swallowed_however_the_wait_ends() -> None:
+    """A task that is cancelled just as it is woken ends; otherwise a crash elsewhere would hang instead of stopping."""
+    for turns in range(6):
+        wake, stop = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(wait_first(wake, stop, timeout=60))
+        await asyncio.sleep(0)
+        wake.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=5)
+        assert done
+        assert task.cancelled() or turns >= 1
+
+
+async def test_a_long_pause_is_not_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks to be stepped once an hour is not stepped at every sign of life, and shows those signs."""
+    monkeypatch.setattr("watcher.loop.LONGEST_PAUSE", 0.01)
+    steps, alive = 0, set[float]()
+
+    async def step(now: datetime) -> float | None:
+        nonlocal steps
+        steps += 1
+        return 3600.0
+
+    loop = Loop("test", step, quiet)
+    task = asyncio.create_task(run_loop(loop, Clock()))
+    async with asyncio.timeout(5):
+        while len(alive) < 4:
+            alive.add(loop.last_step)
+            await asyncio.sleep(0)
+    loop.stop.set()
+    await task
+    assert steps == 1

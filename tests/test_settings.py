@@ -35,12 +35,36 @@ def test_defaults_are_those_of_the_documentation(written) -> None:
     assert settings.airflow.password.read() == "s3cret"
 
 
-def test_the_environment_wins_over_the_file_and_a_flag_over_both(written, monkeypatch) -> None:
+def test_the_environment_wins_over_the_file_and_a_flag_over_both(written) -> None:
     """Precedence is flag, environment, file."""
     path = written(SMALLEST + "environment: dev\nlog: {level: debug}\n")
-    monkeypatch.setenv("WATCHER__LOG__LEVEL", "error")
-    settings = load_settings(path, {"AIRFLOW_PASSWORD": "x"}, environment="prod")
+    variables = {"AIRFLOW_PASSWORD": "x", "WATCHER__LOG__LEVEL": "error", "WATCHER__ENVIRONMENT": "test"}
+    settings = load_settings(path, variables, environment="prod")
     assert (settings.log.level, settings.environment) == ("error", "prod")
+    assert settings.airflow.username == "watcher"
+
+
+def test_only_the_given_variables_count(written, monkeypatch) -> None:
+    """What the process has in its environment beside them changes nothing."""
+    monkeypatch.setenv("WATCHER__LOG__LEVEL", "error")
+    monkeypatch.setenv("WATCHER__AIRFLOW__NONSENSE", "x")
+    assert load_settings(written(SMALLEST), {"AIRFLOW_PASSWORD": "x"}).log.level == "info"
+
+
+def test_settings_need_no_file(tmp_path, monkeypatch) -> None:
+    """Variables alone are enough, with the password in a file and an empty variable as good as none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "password").write_text("s3cret\n")
+    airflow = {"URL": "http://h", "USERNAME": "w", "PASSWORD_FILE": str(tmp_path / "password"), "TOKEN_FILE": ""}
+    settings = load_settings(None, {f"WATCHER__AIRFLOW__{key}": value for key, value in airflow.items()})
+    assert settings.airflow.password is not None
+    assert (settings.airflow.password.read(), settings.airflow.token_file) == ("s3cret", None)
+
+
+def test_the_token_file_is_a_key_of_its_own(written) -> None:
+    """WATCHER__AIRFLOW__TOKEN_FILE is airflow.token_file and no second way in."""
+    settings = load_settings(written("airflow: {url: 'http://h'}\n"), {"WATCHER__AIRFLOW__TOKEN_FILE": "/run/token"})
+    assert (settings.airflow.token_file, settings.airflow.token) == (Path("/run/token"), None)
 
 
 def test_a_secret_file_is_read_again_at_every_use(written, tmp_path) -> None:
@@ -76,6 +100,7 @@ def test_a_secret_file_is_read_again_at_every_use(written, tmp_path) -> None:
             "bad-settings",
             "not available in this version yet: detectors",
         ),
+        ("airflow: {url: 'http://h'}\nweb: {ops: '127.0.0.1:65536'}", "bad-settings", "web.ops: Value error, the port"),
         ("airflow: [", "bad-yaml", "watcher.yaml"),
         ("- a", "bad-settings", "mapping of keys"),
     ],
@@ -98,3 +123,50 @@ def test_no_secret_is_in_the_repr_or_in_an_error(written) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(written(SMALLEST + "log: {level: ${L}}\n"), {"AIRFLOW_PASSWORD": canary, "L": canary})
     assert canary not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "message"),
+    [
+        (SMALLEST, {"WATCHER__CONNECTIONS": "canary-0815"}, "connections: not JSON in WATCHER__CONNECTIONS"),
+        (SMALLEST, {"WATCHER__ALERTING__WHEN": "canary-0815"}, "alerting: not JSON in WATCHER__ALERTING__WHEN"),
+        ("airflow: canary-0815", {"WATCHER__AIRFLOW__PASSWORD_FILE": "/x"}, "watcher.yaml: airflow: is a mapping"),
+    ],
+)
+def test_bad_variables_name_their_key(written, text: str, variables: dict[str, str], message: str) -> None:
+    """A variable that does not fit is refused by name, its text is not shown."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written(text), {"AIRFLOW_PASSWORD": "x"} | variables)
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_secret_file_may_complete_an_empty_block(written) -> None:
+    """`airflow:` with nothing below it is a block whose keys come from variables."""
+    variables = {"WATCHER__AIRFLOW__URL": "http://h", "WATCHER__AIRFLOW__PASSWORD_FILE": "/x"}
+    assert load_settings(written("airflow:\n"), variables).airflow.url == "http://h"
+
+
+def test_files_that_are_not_utf_8_are_named(written, tmp_path) -> None:
+    """Of the settings and of a secret, the message holds the path and none of the bytes."""
+    secret = tmp_path / "password"
+    secret.write_bytes(b"canary\xff")
+    settings = load_settings(
+        written("airflow: {url: 'http://h', username: w}"), {"WATCHER__AIRFLOW__PASSWORD_FILE": str(secret)}
+    )
+    assert settings.airflow.password is not None
+    with pytest.raises(ConfigError) as of_secret:
+        settings.airflow.password.read()
+    with pytest.raises(ConfigError) as of_settings:
+        load_settings(secret, {})
+    assert str(of_secret.value) == f"secret file {secret} is not UTF-8"
+    assert str(of_settings.value) == f"{secret}: is not UTF-8"
+
+
+def test_a_key_that_stands_twice_is_told_by_its_place_alone(written) -> None:
+    """The values of both, which may be secrets, are not repeated."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written("airflow: {url: 'http://h'}\nconnections:\n  c: canary1\n  c: canary2\n"), {})
+    assert caught.value.code == "bad-yaml"
+    assert "watcher.yaml:4" in str(caught.value)
+    assert "canary" not in str(caught.value)

@@ -75,8 +75,10 @@ class Connections:
             text = self.file.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"connections_file {self.file} cannot be read: {error.strerror}") from error
+        except UnicodeError:
+            raise ConfigError(f"connections_file {self.file} is not UTF-8") from None  # the cause holds the text
         value = _entries(self.file, text).get(connection_id)
-        return json.dumps(value) if isinstance(value, dict) else value if isinstance(value, str) else None
+        return json.dumps(value, default=str) if isinstance(value, dict) else value if isinstance(value, str) else None
 
 
 def _entries(path: Path, text: str) -> Mapping[str, object]:
@@ -87,7 +89,9 @@ def _entries(path: Path, text: str) -> Mapping[str, object]:
     try:
         loaded = YAML(typ="safe", pure=True).load(StringIO(text))
     except YAMLError as error:
-        raise ConfigError(f"connections_file {path}: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"connections_file {path}{line}: not valid YAML or JSON") from None  # the cause quotes values
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -113,7 +117,19 @@ def to_url(connection_id: str, value: str) -> str:
     credentials = f"{login}{':' + password if password else ''}@" if login or password else ""
     port = f":{fields['port']}" if fields.get("port") else ""
     url = f"{kind}://{credentials}{fields.get('host') or ''}{port}/{quote(str(fields.get('schema') or ''))}"
-    extra = fields.get("extra")
-    options = json.loads(extra) if isinstance(extra, str) and extra else extra
-    plain = {k: v for k, v in (options or {}).items() if isinstance(v, str | int | float)}
+    options = _options(connection_id, fields.get("extra"))
+    plain = {k: v for k, v in options.items() if isinstance(v, str | int | float)}
     return f"{url}?{urlencode(plain)}" if plain else url
+
+
+def _options(connection_id: str, extra: object) -> Mapping[str, object]:
+    """`extra` of a connection: a JSON object, or one as text. Raises ConfigError that does not show it."""
+    try:
+        options = json.loads(extra) if isinstance(extra, str) and extra else extra
+    except ValueError:
+        raise ConfigError(f'connection "{connection_id}" has an extra that is not JSON') from None
+    if options is None or options == "":
+        return {}
+    if not isinstance(options, dict):
+        raise ConfigError(f'connection "{connection_id}" has an extra that is no JSON object')
+    return options

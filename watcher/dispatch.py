@@ -8,10 +8,10 @@ import hashlib
 import os
 import random
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from watcher import events
 from watcher.airflow_api import AirflowApi, Answer
@@ -27,6 +27,8 @@ HANDS = 4
 
 FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=1), timedelta(minutes=5)
 LOOK_AT_GATE = timedelta(seconds=5)
+LONGEST_PAUSE = 60.0
+NOT_LOADED = "its pipeline file is invalid, disabled or gone: repair it and reload, the batch leaves by itself"
 TOO_OLD = timedelta(days=7)
 
 
@@ -46,6 +48,10 @@ class Dispatch:
     def __init__(self, options: DispatchOptions, store: Store, api: AirflowApi, wake: Callable[[], None]) -> None:
         self._options, self._store, self._api, self._wake = options, store, api, wake
         self._hands: dict[str, asyncio.Task[None]] = {}
+        # threads of its own: the loop's default ones may all wait for a source's disk
+        self._writers = ThreadPoolExecutor(HANDS, thread_name_prefix="dispatch")
+        self._looks: dict[int, int] = {}
+        """How often in a row a batch could not be settled: attempts, and looks at what an attempt came to."""
         self.confirmed: Callable[[], None] = lambda: None
 
     async def step(self, now: datetime) -> float | None:
@@ -59,7 +65,7 @@ class Dispatch:
         if self._hands:
             return None  # each hand wakes us when it is free
         next_due = await batches.next_due(self._store)
-        return None if next_due is None else max(0.0, (next_due - now).total_seconds())
+        return None if next_due is None else min(LONGEST_PAUSE, max(0.0, (next_due - now).total_seconds()))
 
     async def drain(self) -> None:
         """Waits for what is in hand. Cancelled at the grace limit, it leaves those batches unknown, to be verified."""
@@ -77,6 +83,7 @@ class Dispatch:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._hands.clear()
+        self._writers.shutdown(wait=False)
 
     def _take(self, batch: Batch) -> None:
         task = asyncio.create_task(self._deliver(batch), name=f"dispatch {batch_name(batch.number)}")
@@ -91,6 +98,9 @@ class Dispatch:
 
     async def _deliver(self, batch: Batch) -> None:
         now = self._options.now()
+        if self._options.pipeline(batch.pipeline) is None:  # its conf and file list come from the definition
+            gone = Answer("hold", "pipeline-not-loaded", NOT_LOADED, answer="not-sent")
+            return await self._postpone(batch, gone, unknown=batch.unknown)
         if now - batch.fired_at > TOO_OLD:
             too_old = Answer("refused", "batch-too-old", "not delivered for 7 days", answer="refused")
             return await self._park(batch, too_old, unknown=batch.unknown)
@@ -107,7 +117,7 @@ class Dispatch:
     async def _send(self, batch: Batch) -> None:
         facts = await batches.facts(self._store, batch)
         try:
-            conf = await asyncio.to_thread(self._conf, facts)
+            conf = await asyncio.get_running_loop().run_in_executor(self._writers, self._conf, facts)
         except ConfigError as error:  # it can never fit into a run: a person has to shorten `trigger.conf`
             return await self._park(batch, Answer("refused", "request-refused", str(error), answer="refused"))
         note = build_note(facts, self._url(batch))
@@ -131,6 +141,7 @@ class Dispatch:
     async def _confirm(self, batch: Batch, answer: Answer) -> None:
         now = self._options.now()
         await batches.mark_confirmed(self._store, batch, answer.run_state or "queued", answer.answer, now)
+        self._looks.pop(batch.number, None)
         events.batch_confirmed(
             batch.pipeline,
             batch_name(batch.number),
@@ -144,6 +155,7 @@ class Dispatch:
     async def _park(self, batch: Batch, answer: Answer, *, unknown: bool = False) -> None:
         code = answer.code or "request-refused"
         await batches.park(self._store, batch, code, answer.detail, self._options.now(), unknown=unknown)
+        self._looks.pop(batch.number, None)
         events.batch_parked(batch.pipeline, batch_name(batch.number), code=code, detail=answer.detail)
 
     async def _postpone(self, batch: Batch, answer: Answer, *, unknown: bool) -> None:
@@ -151,7 +163,7 @@ class Dispatch:
         code = answer.code or "airflow-no-answer"
         next_at = now + timedelta(seconds=self._pause(batch, answer))
         await batches.postpone(self._store, batch, Postponed(code, answer.detail, next_at, unknown), now)
-        if batch.code != code or events.worth_a_line(batch.attempts):
+        if batch.code != code or events.worth_a_line(self._looks.get(batch.number, 0)):
             name, attempt = batch_name(batch.number), batch.attempts
             events.batch_postponed(
                 batch.pipeline, name, code=code, detail=answer.detail, attempt=attempt, next_at=next_at
@@ -160,9 +172,10 @@ class Dispatch:
     def _pause(self, batch: Batch, answer: Answer) -> float:
         if answer.retry_after is not None:
             return answer.retry_after
-        if batch.attempts == 0:  # the gate closed before the first attempt: its own answers are kept for about as long
-            return LOOK_AT_GATE.total_seconds()
-        longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(batch.attempts, 9))
+        looks = self._looks[batch.number] = self._looks.get(batch.number, 0) + 1
+        longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(looks, 9))
+        if batch.attempts == 0:  # held before the first attempt: the gate keeps its own answers for about as long
+            longest = LOOK_AT_GATE
         return random.uniform(FIRST_BACKOFF.total_seconds() / 2, longest.total_seconds())  # noqa: S311 - no secret
 
     def _url(self, batch: Batch) -> str | None:
@@ -194,11 +207,13 @@ def _write_whole(path: Path, body: bytes) -> None:
         if path.exists() and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(body).digest():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, delete=False) as part:
+        # one name: a part that a full disk left behind is written over by the next attempt
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("wb") as part:
             part.write(body)
             part.flush()
             os.fsync(part.fileno())
-        Path(part.name).chmod(0o644)  # the Airflow worker that reads it is another user
-        Path(part.name).replace(path)
+        unfinished.chmod(0o644)  # the Airflow worker that reads it is another user
+        unfinished.replace(path)
     except OSError as error:
         raise StoreError(f"manifest {path.name} cannot be written: {error.strerror}", code="store-full") from error

@@ -94,6 +94,11 @@ CODES: dict[str, Code] = {
         "airflow", False, "Airflow refuses the request itself. Probably a version that we do not know."
     ),
     "batch-too-old": Code("airflow", False, "Not delivered for 7 days. Retry or discard it."),
+    "pipeline-not-loaded": Code(
+        "config",
+        True,
+        "The batch waits for its pipeline file, which is invalid, disabled or gone. Repair it and reload.",
+    ),
     "run-vanished": Code(
         "airflow", False, "The run was deleted in Airflow before we saw its end; it is never sent again."
     ),

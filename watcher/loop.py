@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from watcher.errors import AirflowError, StoreError
 
 LONGEST_PAUSE = 60.0
-"""Seconds after which a loop steps even when nobody woke it: every hint may be lost, and /livez counts on it."""
+"""Seconds after which a loop that has nothing to wait for steps all the same: every hint may be lost."""
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 
@@ -49,6 +48,8 @@ class Loop:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     last_step: float = 0.0
+    step_limit: float = 0.0
+    """Seconds that one step may take by right; a loop inside of it is not stalled."""
 
 
 async def wait_first(*events: asyncio.Event, timeout: float | None) -> None:  # noqa: ASYNC109 - asyncio.wait is the timeout
@@ -61,8 +62,7 @@ async def wait_first(*events: asyncio.Event, timeout: float | None) -> None:  # 
     finally:
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def run_loop(loop: Loop, clock: Clock) -> None:
@@ -73,7 +73,7 @@ async def run_loop(loop: Loop, clock: Clock) -> None:
     pause, refused = 0.0, 0
     while not loop.stop.is_set():
         # a refused step keeps its pause: a wake would only hammer on what is away
-        await wait_first(loop.stop, *([] if refused else [loop.wake]), timeout=pause)
+        await _pause(loop, clock, pause, woken=not refused)
         loop.wake.clear()
         if loop.stop.is_set():
             return
@@ -88,4 +88,13 @@ async def run_loop(loop: Loop, clock: Clock) -> None:
         if refused:
             loop.trouble(None)
         refused = 0
-        pause = LONGEST_PAUSE if wanted is None else max(0.0, min(wanted, LONGEST_PAUSE))
+        pause = LONGEST_PAUSE if wanted is None else max(0.0, wanted)
+
+
+async def _pause(loop: Loop, clock: Clock, pause: float, *, woken: bool) -> None:
+    """Waits for the stop, for a wake where one counts, or for the pause to end; says meanwhile that the loop is alive."""
+    until = clock.monotonic() + pause
+    events = (loop.stop, loop.wake) if woken else (loop.stop,)
+    while not any(event.is_set() for event in events) and (left := until - clock.monotonic()) > 0:
+        loop.last_step = clock.monotonic()
+        await wait_first(*events, timeout=min(left, LONGEST_PAUSE))

@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -21,6 +31,7 @@ from watcher.pipeline.values import Duration
 PREFIX = "WATCHER__"
 DEFAULT_FILE = "watcher.yaml"
 SECRET_KEYS = frozenset({"password", "token", "client_secret"})
+LAST_PORT = 65535
 VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)([^}]*))?\})")
 
 
@@ -41,17 +52,25 @@ class Secret(Block):
         if self.file is None:
             return self.value.get_secret_value() if self.value else ""
         try:
-            return self.file.read_text().strip()
+            return self.file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise ConfigError(f"secret file {self.file} cannot be read: {error.strerror}") from error
+        except UnicodeError:
+            raise ConfigError(f"secret file {self.file} is not UTF-8") from None  # the cause holds the secret
 
 
 def _as_secret(value: object) -> object:
-    return {"value": value} if isinstance(value, str) else value
+    return {"value": str(value)} if isinstance(value, str | int) else value
+
+
+def _with_a_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) > LAST_PORT:
+        raise ValueError(f"the port is at most {LAST_PORT}")
+    return address
 
 
 SecretRef = Annotated[Secret, BeforeValidator(_as_secret)]
-Address = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")]
+Address = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_with_a_port)]
 """host:port"""
 
 
@@ -158,8 +177,30 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # the file arrives as init values: the environment must win over it, and flags are laid over both afterwards
-        return env_settings, init_settings
+        # `load_settings` lays the variables it was given over the file: the process environment never counts by itself
+        return (init_settings,)
+
+
+class _Variables(EnvSettingsSource):
+    """The settings in the variables that `load_settings` was given, files of secrets apart."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._given = {
+            name.lower(): value for name, value in variables.items() if value and _secret_in_file(name) is None
+        }
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._given
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        """The value, JSON where the key asks for it. Raises ConfigError that names the variables, not their text."""
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError:
+            own = f"{PREFIX}{field_name}".upper()
+            names = [name.upper() for name in self.env_vars if f"{name.upper()}__".startswith(f"{own}__")]
+            raise ConfigError(f"environment: {field_name}: not JSON in {', '.join(sorted(names))}") from None
 
 
 def load_settings(file: Path | None, variables: Mapping[str, str], **flags: object) -> Settings:
@@ -170,10 +211,11 @@ def load_settings(file: Path | None, variables: Mapping[str, str], **flags: obje
     path = file or (Path(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else None)
     values = _read(path, variables) if path else {}
     for name, location in variables.items():
-        if name.startswith(PREFIX) and name.endswith("_FILE"):
-            _place_secret_file(values, name.removeprefix(PREFIX).removesuffix("_FILE").lower().split("__"), location)
+        keys = _secret_in_file(name)
+        if keys and location:
+            _place_secret_file(values, keys, location, path)
     try:
-        settings = Settings(**values)
+        settings = Settings(**_merge(values, _Variables(variables)()))
     except ValidationError as error:
         raise ConfigError(_explain(error, path)) from None  # the cause would show the values, secrets among them
     given = {key: value for key, value in flags.items() if value is not None}
@@ -185,8 +227,10 @@ def _read(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
         loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", code="unreadable-file") from error
+    except UnicodeError:
+        raise ConfigError(f"{path}: is not UTF-8", code="unreadable-file") from None
     except YAMLError as error:
-        raise ConfigError(f"{path}: {error}", code="bad-yaml") from error
+        raise ConfigError(f"{path}{_yaml_place(error)}: not valid YAML", code="bad-yaml") from None  # it quotes values
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -194,6 +238,12 @@ def _read(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     expanded = _expand(loaded, (), path, variables)
     assert isinstance(expanded, dict)  # noqa: S101 - a mapping stays one; this tells the type checker
     return expanded
+
+
+def _yaml_place(error: YAMLError) -> str:
+    """`:line:column` of what cannot be read. The library's own text may quote a secret."""
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
 
 
 def _expand(node: object, keys: tuple[str, ...], path: Path, variables: Mapping[str, str]) -> object:
@@ -229,14 +279,33 @@ def _is_literal_secret(keys: tuple[str, ...], text: str) -> bool:
     return keys[:1] in (("connections",), ("store",)) and "://" in text and bool(urlsplit(text).password)
 
 
-def _place_secret_file(values: dict[str, Any], keys: list[str], location: str) -> None:
+def _secret_in_file(name: str) -> list[str] | None:
+    """The keys of the secret whose file this variable names; `airflow.token_file` is a key of its own."""
+    name = name.upper()
+    if not (name.startswith(PREFIX) and name.endswith("_FILE")):
+        return None
+    keys = name.removeprefix(PREFIX).removesuffix("_FILE").lower().split("__")
+    return keys if keys[-1] in SECRET_KEYS and keys != ["airflow", "token"] else None
+
+
+def _place_secret_file(values: dict[str, Any], keys: list[str], location: str, path: Path | None) -> None:
     """WATCHER__AIRFLOW__PASSWORD_FILE=/run/secrets/x is airflow.password: {file: /run/secrets/x}."""
-    if keys[-1] not in SECRET_KEYS:
-        return
     block = values
-    for key in keys[:-1]:
-        block = block.setdefault(key, {})
+    for depth, key in enumerate(keys[:-1], start=1):
+        if block.get(key) is None:
+            block[key] = {}
+        block = block[key]
+        if not isinstance(block, dict):
+            raise ConfigError(f"{path}: {'.'.join(keys[:depth])}: is a mapping of keys, not one value")
     block[keys[-1]] = {"file": location}
+
+
+def _merge(weak: dict[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(weak)
+    for key, value in strong.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

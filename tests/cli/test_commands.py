@@ -96,6 +96,33 @@ def test_run_refuses_bad_settings_with_78(tmp_path: Path, settings: dict[str, ob
     assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (code, True, False)
 
 
+def test_a_password_file_in_the_environment_is_a_good_setting(tmp_path: Path) -> None:
+    """The documented ..._FILE form passes the check."""
+    publish(tmp_path, "good")
+    settle(tmp_path, airflow={"url": "http://127.0.0.1:9", "username": "w"})
+    (tmp_path / "password").write_text("s3cret")
+    done = watcher(tmp_path, "check", WATCHER__AIRFLOW__PASSWORD_FILE=str(tmp_path / "password"))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_an_unfit_variable_is_78_and_no_trace(tmp_path: Path) -> None:
+    """The variable is named, its text is not shown."""
+    publish(tmp_path, "good")
+    settle(tmp_path)
+    done = watcher(tmp_path, "check", WATCHER__CONNECTIONS="canary")
+    assert (done.returncode, "WATCHER__CONNECTIONS" in done.stderr) == (78, True)
+    assert ("canary" in done.stderr, "Traceback" in done.stderr) == (False, False)
+
+
+def test_an_env_file_that_is_not_utf_8_is_78(tmp_path: Path) -> None:
+    """The file is named; no trace is shown."""
+    publish(tmp_path, "good")
+    (tmp_path / "ci.env").write_bytes(b"SECRET=canary\xff\n")
+    done = watcher(tmp_path, "check", "--env-file", "ci.env")
+    assert (done.returncode, "ci.env is not UTF-8" in done.stderr) == (78, True)
+    assert "Traceback" not in done.stderr
+
+
 def test_run_stops_in_order_and_status_reads_the_store(tmp_path: Path) -> None:
     """SIGTERM ends it with 0, also while Airflow is away; then status tells what waits."""
     landing = tmp_path / "landing"

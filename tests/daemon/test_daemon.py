@@ -130,6 +130,18 @@ async def test_one_bad_file_stops_no_other_pipeline_at_the_start(house: House, a
     assert "broken.yaml:2" in files.problems[0]
 
 
+async def test_a_pipeline_that_runs_by_the_clock_alone_is_airflows_own(house: House, airflow: FakeAirflow) -> None:
+    """It is valid, it needs no watching, and it stops nobody."""
+    house.publish("orders")
+    nightly = {"source_id": "d", "source_type": "database", "connection": "unused", "table": "t"}
+    text = json.dumps({"name": "nightly", "schedule": "0 2 * * *", "sources": [nightly]})
+    (house.folder / "pipelines" / "nightly.yaml").write_text(text)
+    (house.landing / "a.csv").write_text("1")
+    async with house.running():
+        await until(lambda: len(airflow.runs) == 1, airflow)
+    assert list(read_files(house.settings, {}).usable) == ["orders"]
+
+
 async def test_nothing_valid_is_refused_with_every_problem(house: House) -> None:
     """No pipeline can be worked: bad configuration, before anything is opened."""
     (house.folder / "pipelines" / "broken.yaml").write_text("name: broken\nsources: 3\n")

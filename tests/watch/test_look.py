@@ -153,3 +153,23 @@ async def test_a_changed_definition_starts_anew_and_keeps_what_waits(shop: Shop,
     assert await pending(store) == 2
     stored = await looks.record(store, state, Detection({"n": 1}, inventory=InventoryChange()), NOON)
     assert stored is not None
+
+
+async def test_a_detector_that_raises_anything_is_a_failing_source_not_a_dead_daemon(store: Store) -> None:
+    """A host name that no resolver accepts raises in the standard library; the look fails and is repeated."""
+    source = DatabaseSource.model_validate(
+        {
+            "source_id": "shop",
+            "source_type": "database",
+            "connection": "shop_db",
+            "table": "orders",
+            "watch": {"method": "timestamp", "column": "changed_at", "notify": "changed"},
+        }
+    )
+    detector = make_detector(source, Context("postgresql://u@ho..st/d"))
+    look = Look(LookOptions("orders", source, identity(source)), detector, store, lambda: None)
+    with capture_logs() as lines:
+        assert await look.step(NOON) > 0
+    await look.close()
+    (told,) = [line for line in lines if line["event"] == "look_failed"]
+    assert told["code"] in ("detector-failed", "source-unreachable")

@@ -71,6 +71,8 @@ def _variables(env_file: Path | None, *, skip: bool) -> Mapping[str, str]:
             lines = env_file.read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise ConfigError(f"{env_file} cannot be read: {os.strerror(error.errno or 0)}") from error
+        except UnicodeError:
+            raise ConfigError(f"{env_file} is not UTF-8", code="unreadable-file") from None
         pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
         variables |= {key.strip(): value.strip() for key, value in pairs}
     return variables

@@ -43,6 +43,7 @@ class Care:
             self._health.degraded["airflow"] = f"{error.code}: {error}"
             return
         self._health.degraded.pop("airflow", None)
+        events.airflow_answered()
         if self._lost_since is not None:
             events.airflow_back(self._clock.monotonic() - self._lost_since)
             self._lost_since = None

@@ -45,4 +45,9 @@ def _wanted(usable: Mapping[str, Pipeline], loaded: Loaded, only: tuple[str, ...
     if unknown:
         known = ", ".join(sorted(usable)) or "none"
         raise ConfigError(f"no pipeline named {', '.join(unknown)}; there are: {known}", code="bad-value")
-    return {name: pipeline for name, pipeline in usable.items() if pipeline.enabled and (not only or name in only)}
+    return {
+        name: pipeline
+        for name, pipeline in usable.items()
+        # what runs by the clock alone is Airflow's own business
+        if pipeline.enabled and pipeline.trigger is not None and pipeline.watched and (not only or name in only)
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from watcher import events
 from watcher.airflow_api import AirflowApi, AirflowOptions, open_airflow
@@ -76,15 +76,17 @@ class _Daemon:
         """An exception of a task is a bug of ours: it ends the group, and the daemon with it."""
         async with asyncio.TaskGroup() as group:
             dispatch, work = self._build(group)
-            self._told(files)
             work.take(files.usable)
+            self._told(files)
             reloading = group.create_task(self._reload_when(reload, work), name="reload")
             running = [group.create_task(run_loop(loop, self._clock), name=loop.name) for loop in self._services]
-            self._health.last_steps = lambda: {loop.name: loop.last_step for loop in (*self._services, *work.loops())}
+            self._health.last_steps = lambda: {
+                loop.name: loop.last_step and loop.last_step + loop.step_limit
+                for loop in (*self._services, *work.loops())
+            }
             self._health.phase = "ready"
-            store, airflow = (
-                without_credentials(url) for url in (self._settings.store.url, self._settings.airflow.url)
-            )
+            store = f"{self._settings.store.url.partition(':')[0]}:{self._store.place}"
+            airflow = self._settings.airflow.url  # its door refuses one with credentials
             counts = {"pipelines": len(files.usable), "sources": work.sources}
             events.daemon_started(VERSION, store=store, airflow=airflow, ops=ops, **counts)
             self._options.started(ops)
@@ -142,11 +144,11 @@ class _Daemon:
             reload.clear()
             try:
                 files = read_files(self._settings, self._options.variables, self._options.only)
+                if not files.problems:  # all or nothing: one bad file keeps the whole old set
+                    work.take(files.usable)
             except ConfigError as error:
                 files = Files({}, (str(error),), 1)
             self._told(files)
-            if not files.problems:  # all or nothing: one bad file keeps the whole old set
-                work.take(files.usable)
 
     def _told(self, files: Files) -> None:
         if files.problems:
@@ -154,13 +156,11 @@ class _Daemon:
 
     async def _stop(self, work: Work, dispatch: Dispatch) -> None:
         """Intake first, then what is in hand until the grace ends; what was cut is verified at the next start."""
-        begun = self._clock.monotonic()
-        await work.stop()
-        for loop in self._services:
-            loop.stop.set()
-        left = self._settings.shutdown_grace.total_seconds() - (self._clock.monotonic() - begun)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, left)):
+            async with asyncio.timeout(self._settings.shutdown_grace.total_seconds()):
+                await work.stop()
+                for loop in self._services:
+                    loop.stop.set()
                 await dispatch.drain()
         await dispatch.cancel()
 
@@ -191,12 +191,6 @@ def manifests_folder(settings: Settings) -> Path:
     url = urlsplit(settings.store.url)
     base = Path(url.path.removeprefix("/")) if url.scheme.startswith("sqlite") else Path("state/store")
     return (base.parent / "manifests").absolute()
-
-
-def without_credentials(url: str) -> str:
-    """The address alone, for people."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @contextlib.contextmanager

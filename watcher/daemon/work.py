@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from watcher import events
 from watcher.connections import Connections
@@ -34,6 +35,8 @@ class Working:
     fire: Loop
     looks: list[tuple[Look, Loop]] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    start: asyncio.Task[None] | None = None
+    """Hands over from the older version, then starts the loops."""
 
     @property
     def loops(self) -> list[Loop]:
@@ -67,6 +70,11 @@ class Refusals:
 
         return Loop(name, step, trouble)
 
+    def forget(self, name: str) -> None:
+        """The loop is gone: what it was refused is no news any more."""
+        self._counts.pop(name, None)
+        self._health.refused.pop(name, None)
+
     def _told(self, name: str, error: StoreError | AirflowError | None) -> None:
         if error is None:
             events.service_recovered(name, self._counts.pop(name, 0))
@@ -88,11 +96,12 @@ class Work:
     def take(self, wanted: Mapping[str, Pipeline]) -> None:
         """Starts, replaces and stops pipelines until exactly these are at work."""
         same = {n for n, w in self._working.items() if n in wanted and wanted[n].fingerprint == w.pipeline.fingerprint}
+        started = [self._build(pipeline) for name, pipeline in wanted.items() if name not in same]  # may refuse: first
         stopped = {name: self._working.pop(name) for name in list(self._working) if name not in same}
-        started = [pipeline for name, pipeline in wanted.items() if name not in same]
-        for pipeline in started:
-            working = self._working[pipeline.name] = self._build(pipeline)
-            self._hands.spawn(self._begin(working, stopped.get(pipeline.name)), f"start {pipeline.name}")
+        for working in started:
+            name = working.pipeline.name
+            self._working[name] = working
+            working.start = self._hands.spawn(self._begin(working, stopped.get(name)), f"start {name}")
         for name, gone in stopped.items():
             if name not in wanted:
                 self._hands.spawn(self._stop([gone]), f"stop {name}")
@@ -128,11 +137,15 @@ class Work:
         working = Working(pipeline, self._refusals.loop(f"fire {pipeline.name}", fire.step))
         for source in pipeline.watched:
             look = self._look(pipeline, source, working.fire.wake.set)
-            working.looks.append((look, self._refusals.loop(f"look {look.name}", look.step)))
+            loop = self._refusals.loop(f"look {look.name}", look.step)
+            loop.step_limit = source.watch.timeout.total_seconds() if source.watch else 0.0
+            working.looks.append((look, loop))
         return working
 
     def _look(self, pipeline: Pipeline, source: Source, recorded: Callable[[], None]) -> Look:
         url = self._hands.connections.find(source.connection).url if source.connection else None
+        if url is not None and (password := urlsplit(url).password):
+            events.hide(unquote(password))
         most = pipeline.trigger.max_batch if pipeline.trigger else None
         options = LookOptions(pipeline.name, source, identity(source), min(LOOK_LIMIT, most or LOOK_LIMIT))
         return Look(options, make_detector(source, Context(connection_url=url)), self._hands.store, recorded)
@@ -140,6 +153,8 @@ class Work:
     async def _begin(self, working: Working, older: Working | None) -> None:
         if older is not None:  # two versions of one source must not look side by side
             await self._stop([older])
+        if working.fire.stop.is_set():  # replaced or stopped meanwhile
+            return
         for look, loop in working.looks:
             working.tasks.append(self._hands.spawn(run_loop(loop, self._hands.clock), loop.name))
             working.tasks.append(self._hands.spawn(look.follow_hints(loop.wake.set), f"hints {look.name}"))
@@ -150,6 +165,9 @@ class Work:
         gone = list(gone)
         for loop in (loop for working in gone for loop in working.loops):
             loop.stop.set()
+            self._refusals.forget(loop.name)
+        # one that still takes over from its own older version does so first, and then does not start
+        await asyncio.gather(*(working.start for working in gone if working.start is not None))
         tasks = [task for working in gone for task in working.tasks]
         for task in tasks:
             if task.get_name().startswith("hints "):
@@ -159,5 +177,10 @@ class Work:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for look in (look for working in gone for look, _ in working.looks):
-            await look.close()
+        looks = [look for working in gone for look, _ in working.looks]
+        if looks:  # a connection to a server that stands still is left to the system rather than waited for
+            closing = [asyncio.create_task(look.close(), name=f"close {look.name}") for look in looks]
+            _, late = await asyncio.wait(closing, timeout=INTAKE_GRACE.total_seconds())
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*closing, return_exceptions=True)

@@ -144,6 +144,13 @@ def look_failed(
         )
 
 
+def hints_failed(pipeline: str, source: str, error: Exception, *, count: int) -> None:
+    """The source is looked at by its interval until hints come again."""
+    if worth_a_line(count):
+        message = f"{source}: hints broke off ({type(error).__name__}), looking by the interval"
+        _log("warning", "hints_failed", pipeline=pipeline, source=source, count=count, message=message)
+
+
 def look_recovered(pipeline: str, source: str, *, failures: int, since: datetime | None) -> None:
     message = f"{source}: works again after {failures} failed looks" + (f" since {since:%H:%M}" if since else "")
     _log("info", "look_recovered", pipeline=pipeline, source=source, count=failures, since=since, message=message)
@@ -238,8 +245,11 @@ def airflow_lost(code: str, message: str) -> None:
     _log("warning", "airflow_lost", code=code, message=message)
 
 
-def airflow_back(seconds: float) -> None:
+def airflow_answered() -> None:
     metrics.airflow_up.set(1)
+
+
+def airflow_back(seconds: float) -> None:
     _log("info", "airflow_back", seconds=round(seconds, 1), message=f"Airflow answers again after {seconds:.0f} s.")
 
 

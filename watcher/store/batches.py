@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
-from watcher.errors import WatcherError
+from watcher.errors import StoreError
 from watcher.store.access import ReadStore, Store
 from watcher.store.batch import Batch, State, from_row, selected
 from watcher.store.firing import Fired, fire
@@ -38,6 +38,9 @@ __all__ = [
     "retry",
 ]
 
+BEYOND_ANY_PAUSE = timedelta(minutes=16)
+"""Airflow's Retry-After is obeyed for 15 minutes at most, and no back-off is longer."""
+
 Outcome = Literal["succeeded", "failed", "vanished"]
 
 
@@ -53,7 +56,9 @@ class Postponed:
 
 async def due(store: ReadStore, now: datetime, limit: int) -> list[Batch]:
     """Ready batches whose time has come, longest due first; only the oldest of each DAG, so that its order is kept."""
-    ripe = selected().where(batches.c.number.in_(_oldest_per_dag()), batches.c.next_at <= now)
+    # a time further off than any pause was written before the clock was set back: it would wait for ever
+    ripe_at = or_(batches.c.next_at <= now, batches.c.next_at > now + BEYOND_ANY_PAUSE)
+    ripe = selected().where(batches.c.number.in_(_oldest_per_dag()), ripe_at)
     return await _read(store, ripe.order_by(batches.c.next_at, batches.c.number).limit(limit))
 
 
@@ -142,7 +147,7 @@ async def _move(
     values: dict[str, Any],
     *also: ColumnElement[bool],
 ) -> Batch:
-    """The only door through which a batch changes. WatcherError `internal` when it is not in the state it leaves."""
+    """The only door through which a batch changes. StoreError `store-busy` when it is not in the state it leaves."""
     leaves, enters = path
     change = (
         update(batches)
@@ -151,9 +156,9 @@ async def _move(
     )
     async with store.write() as connection:
         row = (await connection.execute(change.returning(batches))).one_or_none()
-    if row is None:
-        raise WatcherError(
-            f"batch {batch.number} cannot go from {leaves} to {enters}: it is not {leaves} any more", code="internal"
+    if row is None:  # another process moved it: the step is repeated on what the store says now
+        raise StoreError(
+            f"batch {batch.number} cannot go from {leaves} to {enters}: it is not {leaves} any more", code="store-busy"
         )
     return from_row(row, batch.pipeline)
 

@@ -69,15 +69,14 @@ def _source(source_id: str, rows: Sequence[Row[Any]], files: dict[int, list[File
 
 
 def merge(ranges: Iterable[Range | None]) -> Range | None:
-    """The stretch that covers all; None when that cannot be said: one has no range, or the columns differ."""
+    """The stretch that covers all; None when that cannot be said: one has no range, the columns or the types differ."""
     found = list(ranges)
     known = [one for one in found if one is not None]
     if not known or len(known) < len(found) or len({one.column for one in known}) > 1:
         return None
     lows: list[Any] = [one.low for one in known]
     highs: list[Any] = [one.high for one in known]
-    return Range(
-        known[0].column,
-        None if None in lows else min(lows),
-        None if None in highs else max(highs),
-    )
+    try:
+        return Range(known[0].column, None if None in lows else min(lows), None if None in highs else max(highs))
+    except TypeError:  # a column of numbers and texts, or one that became another: no stretch covers both
+        return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from watcher import events
 from watcher.detection import Detection, Detector
-from watcher.errors import SourceError
+from watcher.errors import SourceError, WatcherError
 from watcher.pipeline.model import Source
 from watcher.pipeline.watches import FilesystemWatch
 from watcher.store import Store, looks
@@ -24,6 +24,8 @@ REST_AFTER_LOOK = 4.0
 """After a look of T seconds hints wait 4 T, so that hints alone never keep a source busy for more than a fifth of the time."""
 
 JITTER = 0.1
+HINTS_PAUSE = 1.0
+"""Seconds before hints that broke off are listened to again; it doubles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,26 @@ class Look:
         begun = clock()
         try:
             detection = await self._detect(state)
+            return await self._stored(state, detection, clock() - begun, now)
         except SourceError as error:
             return await self._failed(state, error, now)
         finally:
             self._rest_until = clock() + REST_AFTER_LOOK * (clock() - begun)
-        return await self._stored(state, detection, clock() - begun, now)
 
     async def follow_hints(self, wake: Callable[[], None]) -> None:
         """Wakes the loop for each hint of the detector, resting after long looks. Ends when the detector gives none."""
-        async for _ in self._detector.hints():
-            rest = self._rest_until - asyncio.get_running_loop().time()
-            if rest > 0:
-                await asyncio.sleep(rest)
-            wake()
+        failures = 0
+        while True:
+            try:
+                async for _ in self._detector.hints():
+                    failures = 0
+                    await asyncio.sleep(max(0.0, self._rest_until - asyncio.get_running_loop().time()))
+                    wake()
+                return
+            except Exception as error:  # noqa: BLE001 - hints only shorten the wait: without them the interval does
+                failures += 1
+                events.hints_failed(self._pipeline, self._source, error, count=failures)
+            await asyncio.sleep(min(HINTS_PAUSE * 2.0 ** min(failures, 6), LONGEST_BACKOFF.total_seconds()))
 
     async def close(self) -> None:
         """Give the detector's connections and threads back."""
@@ -94,6 +103,10 @@ class Look:
         except TimeoutError as error:
             seconds = self._watch.timeout.total_seconds()
             raise SourceError(f"no answer within {seconds:.0f} s", code="source-slow") from error
+        except WatcherError:
+            raise
+        except Exception as error:
+            raise SourceError(f"the detector raised {type(error).__name__}", code="detector-failed") from error
 
     async def _stored(self, state: SourceState, detection: Detection, seconds: float, now: datetime) -> float:
         after = await looks.record(self._store, state, detection, now)
