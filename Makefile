@@ -9,8 +9,8 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 SYNC := $(UV) pip sync -q --require-hashes --only-binary :all:
 VENV := $(UV) venv -q --clear --python $(PY) --no-python-downloads
 # local/ is a development program; watcher/dags lives in the other environment; click, pydantic_core, yarl are parts of what we name.
-DEPTRY := --extend-exclude '^local/|^watcher/dags/|^airflow/' \
-	--per-rule-ignores 'DEP002=apache-airflow|apache-airflow-providers-common-sql|apache-airflow-providers-postgres|dlt,DEP003=click|pydantic_core|yarl'
+DEPTRY := --extend-exclude '^local/|^watcher/dags/|^airflow/|^docs/' \
+	--per-rule-ignores 'DEP002=apache-airflow|apache-airflow-providers-common-sql|apache-airflow-providers-postgres|apache-airflow-providers-snowflake|astronomer-cosmos|dbt-core|dbt-duckdb|dbt-postgres|dbt-snowflake|dlt,DEP003=click|pydantic_core|yarl'
 CODE := airflow local tests watcher
 SOURCES := $(shell find watcher -type f -not -name '*.pyc')
 
@@ -23,7 +23,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: setup
-setup: .venv/.project .venv-airflow/.project ## build .venv (daemon) and .venv-airflow from the hashed locks
+setup: .venv/.project .venv-airflow/.project .venv-fakesnow/.ok ## build .venv (daemon) and .venv-airflow from the hashed locks
 
 .PHONY: run
 run: setup ## a shop, a landing folder, a real Airflow and the watcher on this machine, until Ctrl-C
@@ -69,8 +69,9 @@ imports: setup ## that the floors hold: who may import whom
 	$(DAEMON)/lint-imports
 
 .PHONY: bench
-bench: setup ## how long from a change to a run, beside the bare request
+bench: setup ## how long from a change to a run, what parsing costs, each beside its peer
 	$(DAEMON)/python -m tests.bench $(ARGS)
+	$(DAEMON)/python -m tests.bench.parsing
 
 .PHONY: soak
 soak: setup ## kill the watcher again and again while rows are written; count what is lost or doubled
@@ -78,7 +79,7 @@ soak: setup ## kill the watcher again and again while rows are written; count wh
 
 .PHONY: lock
 lock: $(UV) ## write the locks anew, without moving what need not move
-	for name in tools build daemon dev airflow; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	for name in tools build daemon dev airflow fakesnow dagfactory; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 .PHONY: clean
 clean: ## delete the state of `make run`, caches and build output
@@ -87,7 +88,7 @@ clean: ## delete the state of `make run`, caches and build output
 
 .PHONY: purge
 purge: clean ## delete the environments too
-	rm -rf .venv .venv-airflow .tools
+	rm -rf .venv .venv-airflow .venv-fakesnow .tools
 
 # pip's --target needs neither ensurepip nor a virtual environment, which some systems package apart.
 $(UV): requirements/tools.txt
@@ -109,6 +110,11 @@ $(UV): requirements/tools.txt
 .venv-airflow/.ok: requirements/airflow.txt | $(UV)
 	$(VENV) .venv-airflow
 	$(SYNC) -p $(AIRFLOW)/python $<
+	@touch $@
+
+.venv-fakesnow/.ok: requirements/fakesnow.txt | $(UV)
+	$(VENV) .venv-fakesnow
+	$(SYNC) -p .venv-fakesnow/bin/python $<
 	@touch $@
 
 # A wheel, as a site would install it: an editable install would put this folder's `airflow/` in Airflow's way.

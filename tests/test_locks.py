@@ -25,7 +25,9 @@ def names(lock: str) -> dict[str, str]:
 
 def test_the_locks_are_there() -> None:
     """One lock per environment, one for the tool that builds them, one for what builds our package."""
-    assert [lock.name for lock in LOCKS] == ["airflow.txt", "build.txt", "daemon.txt", "dev.txt", "tools.txt"]
+    assert [lock.name for lock in LOCKS] == [
+        f"{name}.txt" for name in ("airflow", "build", "daemon", "dagfactory", "dev", "fakesnow", "tools")
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

@@ -125,6 +125,15 @@ def test_no_secret_is_in_the_repr_or_in_an_error(written) -> None:
     assert canary not in str(caught.value)
 
 
+def test_the_flag_for_airflows_address_wins_and_keeps_the_login(tmp_path: Path) -> None:
+    """Over the file and the environment; user and password stay those of the settings."""
+    file = tmp_path / "watcher.yaml"
+    file.write_text('airflow: {url: http://file, username: ana, password: "${SECRET}"}\n')
+    variables = {"SECRET": "x", "WATCHER__AIRFLOW__URL": "http://environment"}
+    settings = load_settings(file, variables, airflow_url="http://flag")
+    assert (settings.airflow.url, settings.airflow.username) == ("http://flag", "ana")
+
+
 @pytest.mark.parametrize(
     ("text", "variables", "message"),
     [

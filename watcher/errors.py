@@ -32,6 +32,11 @@ CODES: dict[str, Code] = {
         "config", False, "`trigger` or `environments` names a source that this pipeline does not have."
     ),
     "cycle": Code("config", False, "The tasks wait for each other. Break the cycle at one of the places shown."),
+    "unreachable-task": Code(
+        "config",
+        False,
+        "However its upstream tasks end, the task never starts. Change its trigger_rule, or what it waits for.",
+    ),
     "duplicate-name": Code("config", False, "Two files or two sources have one name. Rename one of them."),
     "undefined-variable": Code(
         "config", False, "The environment variable is not set. Set it, or write ${NAME:-default}."

@@ -203,10 +203,12 @@ class _Variables(EnvSettingsSource):
             raise ConfigError(f"environment: {field_name}: not JSON in {', '.join(sorted(names))}") from None
 
 
-def load_settings(file: Path | None, variables: Mapping[str, str], **flags: object) -> Settings:
+def load_settings(
+    file: Path | None, variables: Mapping[str, str], *, airflow_url: str | None = None, **flags: object
+) -> Settings:
     """The settings of `file` (or ./watcher.yaml when there is one), the environment and flags, strongest last.
 
-    Raises ConfigError with every problem, one a line.
+    `airflow_url` is the flag for `airflow.url` alone; the way to log in stays. Raises ConfigError with every problem, one a line.
     """
     path = file or (Path(DEFAULT_FILE) if Path(DEFAULT_FILE).exists() else None)
     values = _read(path, variables) if path else {}
@@ -214,11 +216,16 @@ def load_settings(file: Path | None, variables: Mapping[str, str], **flags: obje
         keys = _secret_in_file(name)
         if keys and location:
             _place_secret_file(values, keys, location, path)
+    merged = _merge(values, _Variables(variables)())
+    if airflow_url is not None and isinstance(block := merged.setdefault("airflow", {}), dict):
+        block["url"] = airflow_url
     try:
-        settings = Settings(**_merge(values, _Variables(variables)()))
+        settings = Settings(**merged)
     except ValidationError as error:
         raise ConfigError(_explain(error, path)) from None  # the cause would show the values, secrets among them
     given = {key: value for key, value in flags.items() if value is not None}
+    if airflow_url is not None:  # the environment has won over the file: the flag wins over both
+        given["airflow"] = settings.airflow.model_copy(update={"url": airflow_url})
     return settings.model_copy(update=given) if given else settings
 
 

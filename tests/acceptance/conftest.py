@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 
 from local.airflow import ROOT, AirflowLaunch, AirflowServer, running_airflow
 from local.postgres import PostgresServer, running_postgres
+from local.snowflake import SnowflakeServer, running_snowflake
 from tests.acceptance.daemon import Place
+from tests.dags.http_server import HttpServer, http_server
 
 DAGS_FOR_TESTS = Path(__file__).with_name("dags_for_tests.py")
+DBT_PROJECT = Path(__file__).with_name("dbt_project")
+API_PASSWORD = "known-to-the-api-only"
 _names = itertools.count(1)
 
 
@@ -37,13 +42,48 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, folder: Path, shop: PostgresServer) -> Iterator[AirflowServer]:
+def api() -> Iterator[HttpServer]:
+    """The HTTP API behind the connection `shop_api`; a test says what it answers."""
+    with http_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SnowflakeServer]:
+    """Snowflake's protocol over TLS behind the connection `snowflake_default`."""
+    with running_snowflake(tmp_path_factory.mktemp("snowflake")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory,
+    folder: Path,
+    shop: PostgresServer,
+    api: HttpServer,
+    snowflake: SnowflakeServer,
+) -> Iterator[AirflowServer]:
     """The Airflow that runs."""
+    shop_api = {
+        "conn_type": "http",
+        "host": "127.0.0.1",
+        "port": api.port,
+        "login": "watcher",
+        "password": API_PASSWORD,
+    }
     launch = AirflowLaunch(
         pipelines=folder / "pipelines",
         dags_folder=folder / "dags",
-        connections={"shop_db": shop.url("shop")},
-        env={"WATCHER_DUCKDB": str(folder / "loaded.duckdb")},
+        connections={
+            "shop_db": shop.url("shop"),
+            "shop_api": json.dumps(shop_api),
+            "snowflake_default": snowflake.connection(),
+        },
+        env={
+            "WATCHER_DUCKDB": str(folder / "loaded.duckdb"),
+            "WATCHER_DBT_PROJECT": str(shutil.copytree(DBT_PROJECT, folder / "dbt")),
+            **snowflake.environment(),
+        },
     )
     with running_airflow(tmp_path_factory.mktemp("airflow"), launch) as server:
         yield server

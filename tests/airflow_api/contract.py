@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
+from airflow_client.client.models.dag_details_response import DAGDetailsResponse
 from airflow_client.client.models.dag_response import DAGResponse
 from airflow_client.client.models.dag_run_collection_response import DAGRunCollectionResponse
 from airflow_client.client.models.dag_run_response import DAGRunResponse
 from airflow_client.client.models.health_info_response import HealthInfoResponse
 from airflow_client.client.models.import_error_collection_response import ImportErrorCollectionResponse
 
-from tests.airflow_api.rows import BROKEN, GOOD, LIMITED, PAUSED, ROWS, Row
+from tests.airflow_api.rows import BROKEN, GOOD, LIMITED, MARK, PAUSED, ROWS, Row
 from tests.airflow_api.world import World, new_run_id, options_of, provoke, token_of
 from watcher.airflow_api import AirflowApi, open_airflow
 
@@ -53,6 +55,7 @@ class AirflowContract:
         async with open_airflow(options_of(world)) as api:
             await trigger(api, PAUSED, run_id := new_run_id(), "u")
         DAGResponse.model_validate(await read(world, f"/api/v2/dags/{GOOD}"))
+        DAGDetailsResponse.model_validate(await read(world, f"/api/v2/dags/{GOOD}/details"))
         DAGRunResponse.model_validate(await read(world, f"/api/v2/dags/{PAUSED}/dagRuns/{run_id}"))
         DAGRunCollectionResponse.model_validate(await read(world, "/api/v2/dags/~/dagRuns"))
         HealthInfoResponse.model_validate(await read(world, "/api/v2/monitor/health"))
@@ -166,6 +169,30 @@ class AirflowContract:
         assert status == 404
         async with open_airflow(options_of(world)) as api:
             assert (await api.gate(BROKEN)).open
+
+    async def test_a_dag_tells_its_state_and_the_mark_of_its_definition(self, world: World) -> None:
+        """Paused or not, and the mark is read from the last line of the page; a DAG without one has none."""
+        async with open_airflow(options_of(world)) as api:
+            marked, paused, none = await api.dag(GOOD), await api.dag(PAUSED), await api.dag("contract_none")
+        assert marked is not None
+        assert (marked.dag_id, marked.fingerprint) == (GOOD, MARK)
+        assert (marked.is_paused, marked.is_stale, marked.has_import_errors) == (False, False, False)
+        assert marked.parsed_at is not None
+        assert paused is not None
+        assert (paused.is_paused, paused.fingerprint) == (True, None)
+        assert none is None
+
+    async def test_task_times_are_those_of_one_task_from_a_moment_on(self, world: World) -> None:
+        """A task that ran once has one time; from later on, and of another task, there is none."""
+        async with open_airflow(options_of(world)) as api:
+            done = await world.run_task(GOOD, "nothing")
+            times = await api.task_times(GOOD, "nothing", done - timedelta(days=1))
+            later = await api.task_times(GOOD, "nothing", done + timedelta(days=1))
+            other = await api.task_times(GOOD, "other", done - timedelta(days=1))
+        assert times.whole
+        assert len(times.times) >= 1
+        assert all(time.seconds >= 0 for time in times.times)
+        assert (later.times, other.times) == ((), ())
 
     async def test_health_needs_no_token(self, world: World) -> None:
         """Health and version are read without a login, the probe is content."""

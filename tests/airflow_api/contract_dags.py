@@ -14,8 +14,14 @@ PARAMS = {
 
 for name, params in PARAMS.items():
     paused = name == "contract_paused"
+    page = "Made by hand.\n\nDefinition `0123456789abcdef`\n" if name == "contract_good" else None
     with DAG(
-        name, schedule=None, start_date=datetime(2020, 1, 1, tzinfo=UTC), params=params, is_paused_upon_creation=paused
+        name,
+        schedule=None,
+        start_date=datetime(2020, 1, 1, tzinfo=UTC),
+        params=params,
+        doc_md=page,
+        is_paused_upon_creation=paused,
     ) as dag:
         EmptyOperator(task_id="nothing")
     globals()[name] = dag

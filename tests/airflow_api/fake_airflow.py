@@ -120,6 +120,8 @@ class FakeAirflow:
         app.router.add_get("/api/v2/version", self._version)
         app.router.add_get("/api/v2/importErrors", self._import_errors)
         app.router.add_get("/api/v2/dags/{dag_id}", self._get_dag)
+        app.router.add_get("/api/v2/dags/{dag_id}/details", self._get_details)
+        app.router.add_get("/api/v2/dags/{dag_id}/dagRuns/~/taskInstances", self._list_task_instances)
         app.router.add_patch("/api/v2/dags/{dag_id}", self._patch_dag)
         app.router.add_post("/api/v2/dags/{dag_id}/dagRuns", self._trigger)
         app.router.add_get("/api/v2/dags/{dag_id}/dagRuns", self._list_runs)
@@ -196,12 +198,22 @@ class FakeAirflow:
         return _json({"version": "3.3.2", "git_version": None})
 
     async def _get_dag(self, request: web.Request) -> web.Response:
+        return _json(self._known(request).body())
+
+    async def _get_details(self, request: web.Request) -> web.Response:
+        return _json(self._known(request).details())
+
+    async def _list_task_instances(self, request: web.Request) -> web.Response:
+        found = self._known(request).task_instances(request.query)
+        limit, start = min(int(request.query["limit"]), self.largest_page), int(request.query.get("offset", 0))
+        return _json({"task_instances": found[start : start + limit], "total_entries": len(found)})
+
+    def _known(self, request: web.Request) -> FakeDag:
         self._user(request)
         dag_id = request.match_info["dag_id"]
-        dag = self.dags.get(dag_id)
-        if dag is None:
+        if dag_id not in self.dags:
             raise RefusedError(404, f"The Dag with ID: `{dag_id}` was not found")
-        return _json(dag.body())
+        return self.dags[dag_id]
 
     async def _patch_dag(self, request: web.Request) -> web.Response:
         self._user(request)

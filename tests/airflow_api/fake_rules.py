@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,9 @@ class FakeDag:
     params: dict[str, dict[str, Any]] = field(default_factory=dict)
     file: str = ""
     forbidden: bool = False
+    doc_md: str | None = None
+    times: dict[str, list[tuple[datetime, float]]] = field(default_factory=dict)
+    """task_id -> when each of its attempts began and how long it took, in seconds."""
 
     def body(self) -> dict[str, Any]:
         """As GET answers it."""
@@ -76,6 +80,23 @@ class FakeDag:
             "timetable_periodic": False,
             "timetable_summary": None,
         }
+
+    def details(self) -> dict[str, Any]:
+        """As GET .../details answers it."""
+        names = ("asset_expression", "dag_run_timeout", "end_date", "owner_links", "params", "start_date", "timezone")
+        empty = dict.fromkeys((*names, "default_args", "template_search_path", "last_parsed"))
+        flags = {"catchup": False, "is_paused_upon_creation": False, "render_template_as_native_obj": False}
+        counts = {"active_runs_count": 0, "is_favorite": False, "concurrency": 16, "latest_dag_version": None}
+        return self.body() | empty | flags | counts | {"doc_md": self.doc_md}
+
+    def task_instances(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Those of one task that began at `start_date_gte` or later, the newest first."""
+        since = datetime.fromisoformat(query.get("start_date_gte", "1970-01-01T00:00:00+00:00"))
+        found = [time for time in self.times.get(query.get("task_id", ""), []) if time[0] >= since]
+        return [
+            {"dag_id": self.dag_id, "task_id": query["task_id"], "start_date": moment(at), "duration": seconds}
+            for at, seconds in sorted(found, reverse=True)
+        ]
 
     @property
     def relative_file(self) -> str:

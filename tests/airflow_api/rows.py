@@ -9,6 +9,9 @@ from typing import Any
 from watcher.airflow_api.answers import Finding
 
 GOOD, PAUSED, LIMITED, NEEDY, BROKEN = (f"contract_{n}" for n in ("good", "paused", "limited", "needy", "broken"))
+MARK = "0123456789abcdef"
+"""The mark of a definition, on the page of the good DAG."""
+
 RUN = "<run>"
 """Stands for a run id that nobody used."""
 

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from local.airflow import AirflowLaunch, AirflowServer, running_airflow
 from tests.airflow_api.contract import AirflowContract
 from tests.airflow_api.rows import BROKEN, GOOD, LIMITED, NEEDY, PAUSED
+from tests.airflow_api.world import new_run_id
 
 FILE = f'''"""An Airflow DAG that breaks on demand."""
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -45,6 +47,18 @@ class RealWorld:
 
     async def delete_run(self, dag_id: str, run_id: str) -> None:
         await asyncio.to_thread(self.server.request, "DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+
+    async def run_task(self, dag_id: str, task_id: str) -> datetime:
+        body = {"dag_run_id": (run_id := new_run_id()), "logical_date": None}
+        await asyncio.to_thread(self.server.request, "POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
+        await asyncio.to_thread(self._wait_until_done, f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+        return datetime.now(UTC)
+
+    def _wait_until_done(self, path: str, seconds: float = 90) -> None:
+        ends = time.monotonic() + seconds
+        while self.server.get(path)["state"] != "success":
+            assert time.monotonic() < ends, self.server.tail()
+            time.sleep(0.2)
 
     def _wait_until_stale(self, seconds: float = 90) -> None:
         ends = time.monotonic() + seconds

@@ -38,6 +38,9 @@ class World(Protocol):
     async def delete_run(self, dag_id: str, run_id: str) -> None:
         """As a person does it; the run is not running."""
 
+    async def run_task(self, dag_id: str, task_id: str) -> datetime:
+        """One run of the DAG has ended with this task in it; when."""
+
 
 def new_run_id() -> str:
     """A run id of ours that nobody used."""

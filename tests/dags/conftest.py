@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# at the end of the path: `local` is found there, while Airflow and the installed wheel are found before it
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 
 def _airflow_is_here() -> bool:
@@ -83,3 +87,15 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
             return connection.execute(query).fetchall()
 
     return ask
+
+
+@pytest.fixture
+def dbt_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warehouse: object) -> Path:
+    """The test's own copy of a dbt project, found as in production, and the tables that it builds on."""
+    from dbt_tasks import LOADED, PROJECT, write
+
+    folder = tmp_path / "dbt"
+    shutil.copytree(PROJECT, folder)
+    monkeypatch.setenv("WATCHER_DBT_PROJECT", str(folder))
+    write(*LOADED)
+    return folder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from watcher.dags.connections import database_url
+from watcher.dags.connections import database_url, folder_of
 from watcher.errors import ConfigError
 
 
@@ -37,3 +39,15 @@ def test_unknown_connection() -> None:
     with pytest.raises(ConfigError, match='no connection "nowhere"') as caught:
         database_url("nowhere")
     assert caught.value.code == "unknown-connection"
+
+
+def test_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection of type File (path) is a folder, whose path is absolute; any other is none."""
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", '{"conn_type": "fs", "extra": {"path": "/data/lake"}}')
+    monkeypatch.setenv("AIRFLOW_CONN_HERE", '{"conn_type": "fs", "extra": {"path": "lake"}}')
+    monkeypatch.setenv("AIRFLOW_CONN_MART", "postgresql://u@db/mart")
+
+    assert folder_of("lake") == Path("/data/lake")
+    assert folder_of("mart") is None
+    with pytest.raises(ConfigError, match='"here": its path must be absolute'):
+        folder_of("here")

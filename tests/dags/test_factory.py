@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -13,9 +14,9 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
+from watcher.dags import build_dags
 from watcher.dags.factory import FIRST_DAY, Origin, build_dag
 from watcher.dags.operators.ingestion import IngestionOperator
-from watcher.errors import ConfigError
 from watcher.pipeline.model import (
     CustomSource,
     DatabaseSource,
@@ -48,10 +49,11 @@ def serialized(dag: DAG) -> Any:
 
 
 def test_smallest() -> None:
-    """A pipeline that says little becomes an active DAG without a schedule, found by its tags, one task per source."""
+    """A pipeline that says little becomes an active DAG that Airflow never starts, found by its tags, one task per source."""
     dag = built()
 
-    assert (dag.dag_id, dag.schedule, dag.catchup, dag.start_date) == ("orders", None, False, FIRST_DAY)
+    assert (dag.dag_id, dag.timetable.can_be_scheduled, dag.catchup) == ("orders", False, False)
+    assert dag.start_date == FIRST_DAY
     assert dag.is_paused_upon_creation is False
     assert dag.tags == {"watcher", "source:orders_db"}
     assert dag.task_ids == ["ingest_orders_db"]
@@ -121,17 +123,71 @@ def test_same_file_same_dag() -> None:
     assert SerializedDagModel.hash(one) == SerializedDagModel.hash(two)
 
 
-def test_same_dag_in_another_process() -> None:
-    """Another process, with another order of its sets, builds the same DAG."""
-    program = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parent)]!r}\n"
-        "import test_factory as t; from airflow.models.serialized_dag import SerializedDagModel as M\n"
-        "print('hash', M.hash(t.serialized(t.built(sources=t.two_sources(), tags=('b', 'c', 'a')))))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    own = serialized(built(sources=two_sources(), tags=("b", "c", "a")))
+WHOLE = """
+name: whole
+description: all kinds of tasks
+owner: data-platform
+tags: [c, a, b]
+max_active_runs: 2
+sources:
+  - {source_id: orders_db, source_type: database, connection: shop_db, table: orders, watch: {column: updated_at}}
+  - {source_id: landing, source_type: filesystem, path: /data, ingest: {columns: [b, a]}}
+  - {source_id: rates, source_type: api, endpoint: /v1, connection: web, params: {b: 1, a: 2}, watch: false}
+  - {source_id: crm, source_type: database, connection: crm, tables: [z, y], watch: false}
+transformations: [{model_name: m1, vars: {b: 1, a: 2}}, {model_name: m2}]
+validations: [{model: m1, rule: unique, column: id}, {table: t, rule: accepted_values, column: c, values: [b, a]}]
+snowflake: [{name: publish, sql: select 1, parameters: {b: 1, a: 2}}]
+dependencies: {transform_m2: {after: [ingest_rates, transform_m1], trigger_rule: all_done}, validate_t: [ingest_crm]}
+trigger: {changes: 1000, max_wait: 10m, conf: {load_type: daily, b: 1, a: [2]}}
+"""
+_HASHES = """
+import sys
+from pathlib import Path
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+from watcher.dags import build_dags
+for _ in range(int(sys.argv[1])):
+    dag = build_dags(Path("/opt/airflow/dags/watcher_pipelines.py"))["whole"]
+    print("hash", SerializedDagModel.hash(DagSerialization.to_dict(dag)))
+"""
 
-    assert f"hash {SerializedDagModel.hash(own)}" in done.stdout.splitlines()
+
+def test_a_hundred_parses_are_one_version(pipelines: Path) -> None:
+    """Whatever the order of sets is in a process, and however often the files are read, the DAG has one and the same hash."""
+    (pipelines / "whole.yaml").write_text(WHOLE)
+    hashes = []
+    for seed in ("0", "1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", _HASHES, "25"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        hashes += [line for line in done.stdout.splitlines() if line.startswith("hash ")]
+
+    assert len(hashes) == 100
+    assert len(set(hashes)) == 1
+
+
+def test_the_whole_pipeline(pipelines: Path, loader: Path) -> None:
+    """Every key of the file that is Airflow's arrives: dependencies in both spellings, params, groups where they help."""
+    (pipelines / "whole.yaml").write_text(WHOLE)
+    dag = build_dags(loader)["whole"]
+    tasks = dag.task_dict
+
+    assert tasks["transform_m2"].upstream_task_ids == {"ingest_rates", "transform_m1"}
+    assert (tasks["transform_m2"].trigger_rule, tasks["transform_m1"].trigger_rule) == ("all_done", "all_success")
+    assert tasks["validate_t"].upstream_task_ids == {"ingest_crm"}
+    assert {name: dag.params[name] for name in dag.params} == {"load_type": "daily", "b": 1, "a": [2]}
+    assert sorted(dag.task_group.get_task_group_dict(), key=str) == [None, "ingest"]
+    assert tasks["ingest_crm"].task_group.group_id == "ingest"
+    assert dag.max_active_runs == 2
+
+
+@pytest.mark.parametrize("preset", ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "30 4 * * 1-5"])
+def test_every_schedule_is_one_that_airflow_knows(preset: str) -> None:
+    """A preset or cron that `check` takes is a timetable of Airflow's, and shows as such."""
+    dag = built(schedule=preset, trigger=None)
+
+    assert (dag.schedule, dag.timetable.can_be_scheduled) == (preset, True)
+    assert SerializedDagModel.hash(serialized(dag))
 
 
 @pytest.mark.parametrize(
@@ -149,11 +205,30 @@ def test_nothing_is_a_template() -> None:
     assert dag.task_dict["ingest_orders_db"].template_fields == ()
 
 
-def test_kinds_without_an_operator() -> None:
-    """A kind of task that nothing builds is refused by name; it is never left out in silence."""
-    with pytest.raises(ConfigError, match="transform_daily: no operator for transform tasks yet") as caught:
-        built(transformations=({"model_name": "daily"},))
-    assert caught.value.code == "not-available"
+EVERY_KIND: dict[str, Any] = {
+    "transformations": ({"model_name": "daily"},),
+    "validations": ({"rule": "not_null", "model": "daily", "column": "id"},),
+    "snowflake": ({"name": "publish", "sql": "select '{{ var.value.secret }}'"},),
+    "retries": {"validate": {"attempts": 0}, "snowflake": {"attempts": 7}},
+    "monitoring": {"task_timeout": {"validate": timedelta(minutes=3)}},
+}
+
+
+def test_every_kind_has_its_operator() -> None:
+    """Each kind of task is built by its own operator, with the retries and the timeout of its kind; none is rendered."""
+    dag = built(**EVERY_KIND)
+    validate, publish = dag.task_dict["validate_daily"], dag.task_dict["snowflake_publish"]
+
+    assert {name: type(task).__name__ for name, task in dag.task_dict.items()} == {
+        "ingest_orders_db": "IngestionOperator",
+        "transform_daily": "TransformationOperator",
+        "validate_daily": "ValidationOperator",
+        "snowflake_publish": "SnowflakeOperator",
+    }
+    assert (validate.retries, validate.execution_timeout) == (0, timedelta(minutes=3))
+    assert (publish.retries, publish.execution_timeout) == (7, None)
+    assert {task.template_fields for task in (validate, publish)} == {()}
+    assert SerializedDagModel.hash(serialized(dag)) == SerializedDagModel.hash(serialized(built(**EVERY_KIND)))
 
 
 def test_page_is_the_dags_documentation() -> None:

@@ -37,15 +37,24 @@ def test_what_is_switched_off_may_be_anything(tmp_path: Path) -> None:
     )
 
 
-def test_an_api_source_of_an_existing_dag_that_is_not_watched_is_fine(tmp_path: Path) -> None:
-    """Neither the daemon nor a generated DAG touches it."""
-    text = ORDERS.replace("trigger:", "  - {source_id: x, source_type: api, endpoint: /x, watch: false}\ntrigger:")
+def test_a_custom_source_of_an_existing_dag_that_is_not_watched_is_fine(tmp_path: Path) -> None:
+    """Neither the daemon nor a generated DAG touches it; a generated one needs to know how it is loaded."""
+    source = "  - {source_id: x, source_type: custom, detector: 'acme:Models', watch: false%s}\ntrigger:"
+    text = ORDERS.replace("trigger:", source % "")
     assert codes(load(write(tmp_path, a=text), variables={})) == ["not-available"]
     assert only(load(write(tmp_path, a=text + "dag_id: old\n"), variables={})).dag_id == "old"
+    loaded = ORDERS.replace("trigger:", source % ", ingest: {resource: 'acme:models'}")
+    assert only(load(write(tmp_path, a=loaded), variables={})).name == "orders"
+
+
+def test_an_api_source_that_is_not_watched_is_fine(tmp_path: Path) -> None:
+    """The daemon does not look at it, the DAG loads it."""
+    text = ORDERS.replace("trigger:", "  - {source_id: x, source_type: api, endpoint: /x, watch: false}\ntrigger:")
+    assert only(load(write(tmp_path, a=text), variables={})).name == "orders"
 
 
 def test_the_examples_of_later_versions_are_refused_at_their_lines() -> None:
-    """Four of the six examples ask for more than this version can; the other two load."""
+    """Three of the six examples ask for more than this version can; the others load."""
     loaded = load(EXAMPLES, variables={})
     assert {problem.code for problem in loaded.errors} == {"not-available"}
-    assert [file.pipeline.name for file in loaded.pipelines] == ["orders", "partner_files"]
+    assert [file.pipeline.name for file in loaded.pipelines] == ["my_pipeline", "orders", "partner_files"]

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from watcher.errors import ConfigError
 from watcher.pipeline.base import from_variable
-from watcher.pipeline.secrets import Free, Secret, holds_password, is_secret_key, parse_secret, reveal
+from watcher.pipeline.secrets import Free, Secret, holds_password, is_secret_key, parse_secret, reveal, secrets_in
 
 
 @pytest.mark.parametrize("written", ["${PW}", "${PW:?set it}", "Bearer ${PW}", "Basic ${PW}"])
@@ -104,3 +104,9 @@ def test_free_keys_hold_secrets_wherever_they_are() -> None:
 def test_passwords_in_urls_are_seen(text: str, held: bool) -> None:
     """A port, a user alone, or an at sign in the path is no password."""
     assert holds_password(text) is held
+
+
+def test_every_secret_of_free_keys_is_found() -> None:
+    """However deep it lies, in lists too; whoever sends it can hide all of them from the logs."""
+    deep = {"a": Secret("1"), "b": [{"c": Secret("2")}, "plain", 3], "d": {"e": {"f": Secret("3")}}}
+    assert [secret.reveal() for secret in secrets_in([deep, Secret("4")])] == ["1", "2", "3", "4"]

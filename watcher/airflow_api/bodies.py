@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+from airflow_client.client.models.dag_details_response import DAGDetailsResponse
 from airflow_client.client.models.dag_response import DAGResponse
 from airflow_client.client.models.dag_run_response import DAGRunResponse
 from airflow_client.client.models.health_info_response import HealthInfoResponse
@@ -16,6 +17,7 @@ from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRun
 from pydantic import ValidationError
 
 from watcher.detection import Json
+from watcher.pipeline.definition import read_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,26 @@ class DagFacts:
     manual: bool
     file: str | None
     bundle: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DagState:
+    """A DAG as Airflow parsed it last. `fingerprint` is the mark of its definition, None for a DAG that is not generated."""
+
+    dag_id: str
+    is_paused: bool
+    is_stale: bool
+    has_import_errors: bool
+    fingerprint: str | None = None
+    parsed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTime:
+    """One ended attempt of a task: when it began and how many seconds it took."""
+
+    started_at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,41 @@ def read_dag(body: Json) -> DagFacts | None:
         file=_text(fields["relative_fileloc"]),
         bundle=_text(fields["bundle_name"]),
     )
+
+
+def read_dag_state(body: Json) -> DagState | None:
+    """The state of a DAG's details, or None when they are none."""
+    if not isinstance(body, dict) or (dag_id := _text(body.get("dag_id"))) is None:
+        return None
+    names = ("is_paused", "is_stale", "has_import_errors", "doc_md", "last_parsed_time")
+    fields = _fields(DAGDetailsResponse, body, *names)
+    return DagState(
+        dag_id,
+        is_paused=fields["is_paused"] is True,
+        is_stale=fields["is_stale"] is True,
+        has_import_errors=fields["has_import_errors"] is True,
+        fingerprint=read_mark(_text(fields["doc_md"])),
+        parsed_at=_moment(fields["last_parsed_time"]),
+    )
+
+
+def read_task_times(body: Json) -> tuple[tuple[TaskTime, ...], int, int] | None:
+    """The ended attempts of a list, how many rows it has, and how many there are on all pages; None when it is no list."""
+    rows = body.get("task_instances") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(rows, list):
+        return None
+    total = body.get("total_entries")
+    times = tuple(time for row in rows if (time := _task_time(row)) is not None)
+    return times, len(rows), total if isinstance(total, int) else len(rows)
+
+
+def _task_time(row: Json) -> TaskTime | None:
+    if not isinstance(row, dict):
+        return None
+    started, seconds = _moment(row.get("start_date")), row.get("duration")
+    if started is None or isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return TaskTime(started, float(seconds))
 
 
 def read_import_errors(body: Json) -> tuple[ImportFacts, ...]:

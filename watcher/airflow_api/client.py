@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from watcher.airflow_api.answers import Answer, Finding, Seen
-from watcher.airflow_api.bodies import RunFacts, read_run, trigger_body
+from watcher.airflow_api.bodies import DagState, RunFacts, read_run, trigger_body
 from watcher.airflow_api.breaker import Breaker
+from watcher.airflow_api.dag_facts import TaskTimes, state_of_dag, times_of_task
 from watcher.airflow_api.door import Door, Health
 from watcher.airflow_api.exchange import Exchange, Request, open_session
 from watcher.airflow_api.gate import Gates
@@ -72,6 +73,17 @@ class AirflowApi:
         Raises AirflowError when Airflow gave no usable answer at all.
         """
         return await status_of_runs(self._door, keys, self._door.deadline())
+
+    async def dag(self, dag_id: str) -> DagState | None:
+        """A DAG as Airflow parsed it last, the mark of its definition included; None for one it does not know.
+
+        Raises AirflowError when there is no usable answer.
+        """
+        return await state_of_dag(self._door, dag_id, self._door.deadline())
+
+    async def task_times(self, dag_id: str, task_id: str, since: datetime) -> TaskTimes:
+        """How long a task's attempts took that began at `since` or later. Raises AirflowError without a usable answer."""
+        return await times_of_task(self._door, (dag_id, task_id), since, self._door.deadline())
 
     async def health(self) -> Health:
         """Airflow's own word about itself, needs no token. Raises AirflowError when there is no usable answer."""

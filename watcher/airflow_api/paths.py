@@ -11,6 +11,16 @@ def dag_path(dag_id: str) -> str:
     return f"/api/v2/dags/{_segment(dag_id)}"
 
 
+def details_path(dag_id: str) -> str:
+    """The DAG with what its own file says of it; only here is the page that people read."""
+    return f"{dag_path(dag_id)}/details"
+
+
+def task_times_path(dag_id: str) -> str:
+    """The task instances of all runs of a DAG."""
+    return f"{runs_path(dag_id)}/~/taskInstances"
+
+
 def runs_path(dag_id: str) -> str:
     """Without a trailing slash: Airflow answers 405 to one."""
     return f"{dag_path(dag_id)}/dagRuns"

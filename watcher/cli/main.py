@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from watcher.cli import check, run, status, store
+from watcher.cli import check, doctor, init, run, status, store
 from watcher.errors import CannotStartError, ConfigError, StoreError, WatcherError
 from watcher.pipeline.schema import json_schema
 from watcher.version import VERSION
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
+app.command("init")(init.init)
 app.command("status")(status.status)
 app.add_typer(store.app, name="store")
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 
+from watcher.dags.groups import groups_of
+from watcher.dags.operators import transformation
 from watcher.dags.operators.ingestion import IngestionOperator
 from watcher.dags.page import page
-from watcher.errors import ConfigError
+from watcher.dags.schedule import schedule_of
 from watcher.pipeline.graph import Task, build_graph
 from watcher.pipeline.model import Pipeline
 from watcher.pipeline.tasks import Retry
@@ -35,13 +37,13 @@ class Origin:
 def build_dag(pipeline: Pipeline, origin: Origin) -> DAG:
     """The DAG of a pipeline, active from the moment it is seen: a paused one would hold every change.
 
-    Raises ConfigError for a kind of task that has no operator.
+    Raises ConfigError for tasks that cannot be built, such as transformations of sources that are loaded into two places.
     """
     limits: dict[str, Any] = {"max_active_runs": pipeline.max_active_runs} if pipeline.max_active_runs else {}
     dag = DAG(
         pipeline.name,
         description=pipeline.description,
-        schedule=pipeline.schedule,
+        schedule=schedule_of(pipeline),
         start_date=_moment(pipeline.start_date),
         catchup=pipeline.catchup,
         dagrun_timeout=pipeline.timeout,
@@ -53,6 +55,7 @@ def build_dag(pipeline: Pipeline, origin: Origin) -> DAG:
             }
         ),
         default_args={"owner": pipeline.owner or _OWNER},
+        params=_params(pipeline),
         doc_md=page(pipeline, origin.file, origin.public_url),
         is_paused_upon_creation=False,
         **limits,
@@ -70,18 +73,32 @@ def _moment(day: date | datetime | None) -> datetime:
 
 def _add_tasks(dag: DAG, pipeline: Pipeline) -> None:
     tasks = build_graph(pipeline).tasks
-    built = {task_id: _build(task, pipeline, dag) for task_id, task in sorted(tasks.items())}
+    groups = groups_of(tasks, dag)
+    built = {
+        task_id: _build(task, pipeline, {"dag": dag, "task_group": groups.get(task.kind)})
+        for task_id, task in sorted(tasks.items())
+    }
     for task_id, task in sorted(tasks.items()):
         for before in sorted(task.after):
             built[task_id].set_upstream(built[before])
 
 
-def _build(task: Task, pipeline: Pipeline, dag: DAG) -> BaseOperator:
-    builder = _BUILDERS.get(task.kind)
-    if builder is None:
-        raise ConfigError(f"task {task.task_id}: no operator for {task.kind} tasks yet", code="not-available")
-    options = {"task_id": task.task_id, "trigger_rule": task.trigger_rule, "dag": dag}
-    return builder(task, pipeline, options)
+def _params(pipeline: Pipeline) -> dict[str, Any]:
+    """The keys of `trigger.conf`: what the daemon sends with each run is the default of a run by hand or by the clock."""
+    conf = pipeline.trigger.conf if pipeline.trigger else {}
+    return {key: conf[key] for key in sorted(conf)}
+
+
+def _build(task: Task, pipeline: Pipeline, place: Mapping[str, Any]) -> BaseOperator:
+    kind = _KEYS.get(task.kind, task.kind)
+    options = {
+        "task_id": task.task_id,
+        "trigger_rule": task.trigger_rule,
+        "execution_timeout": getattr(pipeline.monitoring.task_timeout, kind),
+        **place,
+        **_retries(getattr(pipeline.retries, kind)),
+    }
+    return _BUILDERS[task.kind](task, pipeline, options)
 
 
 def _ingest(task: Task, pipeline: Pipeline, options: Mapping[str, Any]) -> BaseOperator:
@@ -90,10 +107,20 @@ def _ingest(task: Task, pipeline: Pipeline, options: Mapping[str, Any]) -> BaseO
         source=source,
         dataset=pipeline.name,
         announces=not task.after,
-        execution_timeout=pipeline.monitoring.task_timeout.ingest,
-        **_retries(pipeline.retries.ingest),
         **options,
     )
+
+
+def _validate(task: Task, pipeline: Pipeline, options: Mapping[str, Any]) -> BaseOperator:
+    from watcher.dags.operators import validation  # common-sql is slow to import: only who has such tasks pays
+
+    return validation.build(task, pipeline, options)
+
+
+def _snowflake(task: Task, pipeline: Pipeline, options: Mapping[str, Any]) -> BaseOperator:
+    from watcher.dags.operators import snowflake  # as above
+
+    return snowflake.build(task, pipeline, options)
 
 
 def _retries(retry: Retry) -> dict[str, Any]:
@@ -107,5 +134,12 @@ def _retries(retry: Retry) -> dict[str, Any]:
 
 
 Builder = Callable[[Task, Pipeline, Mapping[str, Any]], BaseOperator]
-_BUILDERS: Mapping[str, Builder] = {"ingest": _ingest}
-"""Kind of task -> what builds its operator."""
+_BUILDERS: Mapping[str, Builder] = {
+    "ingest": _ingest,
+    "transform": transformation.build,
+    "validate": _validate,
+    "snowflake": _snowflake,
+}
+"""Kind of task -> what builds its operator. The options it is given hold all that does not depend on the kind."""
+_KEYS: Mapping[str, str] = {"validate": "validate_"}
+"""Kind of task -> its attribute in `retries` and `task_timeout`, where that is another word."""

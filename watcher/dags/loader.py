@@ -10,11 +10,13 @@ from pathlib import Path
 from airflow.sdk import DAG, get_parsing_context
 
 from watcher.dags.factory import Origin, build_dag
+from watcher.dags.folder import FOLDER, pipelines_folder
 from watcher.errors import ConfigError
 from watcher.pipeline.files import list_files
 from watcher.pipeline.load import Loaded, PipelineFile, load, load_file
+from watcher.pipeline.model import Pipeline
 
-FOLDER, ENVIRONMENT, PUBLIC_URL = "WATCHER__PIPELINES", "WATCHER__ENVIRONMENT", "WATCHER__WEB__PUBLIC_URL"
+ENVIRONMENT, PUBLIC_URL = "WATCHER__ENVIRONMENT", "WATCHER__WEB__PUBLIC_URL"
 
 
 def build_dags(near: Path) -> dict[str, DAG]:
@@ -48,11 +50,10 @@ def raise_problems(near: Path) -> None:
         raise ConfigError("\n\n".join(["these pipelines have no DAG until their files are mended:", *told]))
 
 
-def pipelines_folder(near: Path) -> Path | None:
-    """The folder that daemon and Airflow share; None when there is none."""
-    named = os.environ.get(FOLDER)
-    places = [Path(named)] if named else [parent / "pipelines" for parent in list(near.absolute().parents)[2::-1]]
-    return next((place.absolute() for place in places if place.is_dir()), None)
+def load_pipelines(near: Path) -> tuple[Pipeline, ...]:
+    """The valid pipelines that Airflow reads, those without a DAG of ours too; none without a folder."""
+    folder = pipelines_folder(near)
+    return () if folder is None else tuple(file.pipeline for file in _load(folder).pipelines)
 
 
 def _load(folder: Path) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watcher.pipeline.definition import definition_line
 from watcher.pipeline.model import Branch, DatabaseSource, FilesystemSource, Pipeline, Source, Trigger
 from watcher.pipeline.values import format_duration, format_size
 
@@ -16,7 +17,7 @@ def page(pipeline: Pipeline, file: str, public_url: str | None) -> str:
             ["| source | type | watched | reads |", "|---|---|---|---|", *(_row(source) for source in pipeline.sources)]
         ),
         f"[Status of {pipeline.name}]({public_url.rstrip('/')}/pipelines/{pipeline.name})" if public_url else "",
-        f"Definition `{pipeline.fingerprint[:16]}`",
+        definition_line(pipeline.fingerprint),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -16,11 +16,10 @@ _Asks: TypeAlias = Callable[[Pipeline, Source], bool]
 ABOUT_SOURCES: Final[tuple[tuple[Way, str, _Asks], ...]] = (
     (("source_type",), "watching a source of type api", lambda _, source: _watches(source, ApiSource)),
     (("source_type",), "watching a source of type custom", lambda _, source: _watches(source, CustomSource)),
-    (("source_type",), "loading a source of type api", lambda pipeline, source: _loads(pipeline, source, ApiSource)),
     (
         ("source_type",),
-        "loading a source of type custom",
-        lambda pipeline, source: _loads(pipeline, source, CustomSource),
+        "loading a source of type custom without ingest.resource",
+        lambda pipeline, source: pipeline.generated and isinstance(source, CustomSource) and _silent(source),
     ),
     (("watch", "method"), "watch method log", lambda _, source: isinstance(source.watch, TableLog)),
     (("watch", "confirm"), "confirm above 1", lambda _, source: source.watch is not None and source.watch.confirm > 1),
@@ -34,9 +33,6 @@ ABOUT_SOURCES: Final[tuple[tuple[Way, str, _Asks], ...]] = (
 """Where the caret belongs in a source, what it asks for, and whether it does."""
 
 ABOUT_PIPELINES: Final[tuple[tuple[Way, str, Callable[[Pipeline], object]], ...]] = (
-    (("transformations",), "transformations", lambda pipeline: pipeline.transformations),
-    (("validations",), "validations", lambda pipeline: pipeline.validations),
-    (("snowflake",), "snowflake", lambda pipeline: pipeline.snowflake),
     (("trigger", "payload"), "payload: keys", lambda pipeline: pipeline.payload == "keys"),
     (
         ("trigger", "commit"),
@@ -73,5 +69,6 @@ def _watches(source: Source, kind: type[Source]) -> bool:
     return isinstance(source, kind) and source.watch is not None
 
 
-def _loads(pipeline: Pipeline, source: Source, kind: type[Source]) -> bool:
-    return isinstance(source, kind) and source.watch is None and pipeline.generated
+def _silent(source: Source) -> bool:
+    """Whether neither the daemon looks at a source nor anything says how it is loaded."""
+    return source.watch is None and (source.ingest is None or source.ingest.resource is None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from watcher.pipeline.graph import GraphProblem, build_graph, task_id
+from watcher.pipeline.graph import Graph, GraphProblem, build_graph, task_id
 from watcher.pipeline.model import Pipeline
 from watcher.pipeline.problems import Problem
+from watcher.pipeline.reachable import unreachable
 from watcher.pipeline.refusals import nearest
 from watcher.pipeline.secrets import holds_password, is_secret_key
-from watcher.pipeline.sources import DatabaseSource, FilesystemSource
+from watcher.pipeline.sources import ApiSource, CustomSource, DatabaseSource, FilesystemSource, Source
 from watcher.pipeline.tree import Fields, Items, Way, find, walk
 from watcher.pipeline.trigger import branches
 from watcher.pipeline.watches import TableLog
@@ -75,6 +76,7 @@ def _existing_dag(pipeline: Pipeline, tree: Fields) -> Found:
 
 def _sources(pipeline: Pipeline, tree: Fields, written: Fields) -> Found:
     for place, source in enumerate(pipeline.sources):
+        yield from _foreign_ingest(source, tree, ("sources", place, "ingest"))
         if source.watch is None or not source.enabled:
             continue
         if isinstance(source, DatabaseSource):
@@ -83,6 +85,14 @@ def _sources(pipeline: Pipeline, tree: Fields, written: Fields) -> Found:
             message = "notify needs a folder of this machine"
             where = find(tree, ("sources", place, "watch", "method"))
             yield where.problem("bad-value", message, "take `method: polling`")
+
+
+def _foreign_ingest(source: Source, tree: Fields, way: Way) -> Found:
+    for key, kind in (("select", ApiSource), ("resource", CustomSource)):
+        if getattr(source.ingest, key, None) is not None and not isinstance(source, kind):
+            wanted = kind.model_fields["source_type"].default
+            message = f"ingest.{key} is for sources of type {wanted}, this one is of type {source.source_type}"
+            yield find(tree, (*way, key), key=True).problem("bad-value", message, f"take out {key}")
 
 
 def _keys_of(written: Fields, source_id: str) -> frozenset[str]:
@@ -150,6 +160,18 @@ def _graph(pipeline: Pipeline, tree: Fields, written: Fields) -> Found:
             yield _cycle(problem, tree)
         elif problem.named not in refused:
             yield _unknown_task(problem, sorted(graph.tasks), tree)
+    if _whole(pipeline, written):
+        for problem in unreachable(graph):
+            yield _unreachable(problem, graph, tree)
+
+
+def _whole(pipeline: Pipeline, written: Fields) -> bool:
+    """Whether nothing that makes a task was refused: with a task missing nobody knows what another waits for."""
+    listed = {block: written.get(block) for block in ("sources", "transformations", "validations", "snowflake")}
+    return all(
+        not isinstance(items, Items) or len(items.items) == len(getattr(pipeline, block))
+        for block, items in listed.items()
+    )
 
 
 def _task_ids(tree: Fields) -> Iterator[str]:
@@ -164,6 +186,21 @@ def _cycle(problem: GraphProblem, tree: Fields) -> Problem:
     message = f"the tasks wait for each other: {' -> '.join(problem.path)}"
     return find(tree, ("dependencies", problem.task), key=True).problem(
         "cycle", message, "break it at one of these places"
+    )
+
+
+def _unreachable(problem: GraphProblem, graph: Graph, tree: Fields) -> Problem:
+    name = problem.task
+    rules = {each: graph.tasks[each].trigger_rule for each in problem.path}
+    shown = (f"{each} ({rule})" if each == name or rule != "all_success" else each for each, rule in rules.items())
+    models = dict(_placed(tree, "transformations", "model_name"))
+    place = models.get(graph.tasks[name].subject) if graph.tasks[name].kind == "transform" else None
+    dependencies = tree.fields("dependencies")
+    own = dependencies is not None and dependencies.get(name) is not None
+    way: Way = ("dependencies", name) if own or place is None else ("transformations", place, "trigger_rule")
+    message = f"{name} can never start: {' -> '.join(shown)}"
+    return find(tree, way, key=True).problem(
+        "unreachable-task", message, "change its trigger_rule, or what it waits for"
     )
 
 

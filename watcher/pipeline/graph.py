@@ -26,9 +26,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class GraphProblem:
-    """An unknown task, or a cycle: the task whose entry in `dependencies` is to blame, and the place in its list if one is."""
+    """An unknown task, a cycle, a task that never starts: the task that is to blame, and the place in its list if one is."""
 
-    code: Literal["unknown-task", "cycle"]
+    code: Literal["unknown-task", "cycle", "unreachable-task"]
     task: str
     named: str
     place: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -129,6 +129,15 @@ def _each(value: Any, change: Callable[[Secret], Any]) -> Any:
 def reveal(free: dict[str, Any]) -> dict[str, Any]:
     """Free keys with every Secret replaced by what it holds; for the one place that sends them. Raises ConfigError."""
     return {key: _each(value, Secret.reveal) for key, value in free.items()}
+
+
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """Every Secret of free keys, however deep; for whoever must hide what it is about to send."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from secrets_in(inner)
 
 
 def _masked(free: dict[str, Any]) -> dict[str, Any]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from watcher.pipeline.base import Like, Many, OneOrMany, Strict, refusal
+from watcher.pipeline.pagination import JsonPath, Pagination
 from watcher.pipeline.secrets import Free
 from watcher.pipeline.values import Address, ConnectionId, Flag, Id, Name, Positive, Text
 from watcher.pipeline.watches import AnyApiWatch, CustomWatch, DatabaseWatch, FilesystemWatch
 
 _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_OBJECT = Like(rf"{_DOTTED}:{_DOTTED}", "module:object, such as acme.sources:models")
 _IGNORED = ("*.tmp", "*.part", ".*", "~$*")
 
 
 class Ingest(Strict):
     """Where and how the DAG loads a source. `columns` are those to load, all when empty;
-    `table` is the name at the destination; by `column` a run without a batch loads incrementally.
+    `table` is the name at the destination; by `column` a run without a batch loads incrementally. `select` says where the
+    rows of an api source are in its answers, `resource` (`module:object`) what makes the rows of a custom source.
     """
 
     destination: Name = "duckdb"
@@ -29,6 +32,8 @@ class Ingest(Strict):
     columns: Many[Name] = ()
     column: Name | None = None
     format: Literal["csv", "jsonl", "parquet"] | None = None
+    select: JsonPath | None = None
+    resource: Annotated[str, _OBJECT] | None = None
 
 
 class Freshness(Strict):
@@ -108,7 +113,7 @@ class ApiSource(SourceBase):
     endpoint: Address | None = None
     params: Free = Field(default_factory=dict)
     headers: Free = Field(default_factory=dict)
-    pagination: dict[str, JsonValue] = Field(default_factory=dict)
+    pagination: Pagination | None = None
     watch: AnyApiWatch | None = None
 
     @model_validator(mode="after")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, JsonValue, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from watcher.errors import ConfigError
 from watcher.pipeline.base import Many, Strict, refusal
 from watcher.pipeline.secrets import Free
+from watcher.pipeline.sql_names import column_of, parts_of
 from watcher.pipeline.values import ConnectionId, CountOrNone, Duration, Flag, Id, Name, Number, Positive, Text
 
 TriggerRule = Literal[
@@ -31,6 +34,17 @@ TriggerRule = Literal[
 State = Literal["failing", "stale", "gap", "parked", "held", "invalid", "unleased", "run_failed", "recovered"]
 
 
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "not_null": ("column",),
+    "unique": ("column",),
+    "accepted_values": ("column", "values"),
+    "range": ("column",),
+    "freshness": ("column", "max_age"),
+    "relationships": ("column", "to"),
+}
+_NEEDS: Final = {"column": "a column", "values": "values", "max_age": "max_age", "to": "a table to look in"}
+
+
 class Transformation(Strict):
     """One model that is built; its task is `transform_<model_name>`."""
 
@@ -44,15 +58,19 @@ class Transformation(Strict):
 class Validation(Strict):
     """One rule about a model or table; the rules of one subject share the task `validate_<subject>`."""
 
-    rule: Literal["not_null", "unique", "accepted_values", "range", "row_count", "sql"]
+    rule: Literal["not_null", "unique", "accepted_values", "range", "row_count", "freshness", "relationships", "sql"]
     model: Id | None = None
     table: Name | None = None
     column: Name | None = None
     values: Many[JsonValue] = ()
     min: Number | None = None
     max: Number | None = None
+    max_age: Positive | None = None
+    to: Name | None = None
+    field: Name | None = None
     sql: Text | None = None
     severity: Literal["warn", "error"] = "error"
+    connection: ConnectionId | None = None
     name: Id | None = None
 
     @property
@@ -66,12 +84,35 @@ class Validation(Strict):
             raise refusal("model and table cannot stand together", hint="take one of the two", at=("table",))
         if not self.subject:
             raise refusal("a validation needs a model, a table or a name", code="missing-key")
+        if self.rule != "sql" and self.model is None and self.table is None:
+            raise refusal(f"rule: {self.rule} needs a model or a table", code="missing-key", at=("rule",))
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> Validation:
         if (self.rule == "sql") != (self.sql is not None):
             raise refusal("rule: sql and sql belong together", at=("rule",))
-        if self.rule in ("not_null", "unique", "accepted_values", "range") and self.column is None:
-            raise refusal(f"rule: {self.rule} needs a column", code="missing-key", hint="add `column:`", at=("rule",))
+        for key in _NEEDED.get(self.rule, ()):
+            if getattr(self, key) in (None, ()):
+                hint = f"add `{key}:`"
+                raise refusal(f"rule: {self.rule} needs {_NEEDS[key]}", code="missing-key", hint=hint, at=("rule",))
+        if self.rule == "range" and self.min is None and self.max is None:
+            raise refusal("rule: range needs min or max", code="missing-key", hint="add `min:`", at=("rule",))
         if self.min is not None and self.max is not None and self.min > self.max:
             raise refusal("min is larger than max", at=("min",))
+        return self
+
+    @model_validator(mode="after")
+    def _named(self) -> Validation:
+        for key, read in (("table", parts_of), ("to", parts_of), ("column", column_of), ("field", column_of)):
+            name = getattr(self, key)
+            try:
+                if name is not None:
+                    read(name)
+            except ConfigError as error:
+                raise refusal(str(error), at=(key,)) from error
+        if any(value is None or isinstance(value, list | dict) for value in self.values):
+            raise refusal("values are texts, numbers, true or false", at=("values",))
         return self
 
 

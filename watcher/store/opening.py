@@ -57,6 +57,18 @@ async def open_store_readonly(url: str) -> AsyncIterator[ReadStore]:
         yield store
 
 
+async def schema_of(store: ReadStore) -> str | None:
+    """The name of the schema that an open store has."""
+    async with store.read() as connection:
+        return await connection.run_sync(migration.revision)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a store in SQLite, None for any other. Raises ConfigError for an address that is none."""
+    address = _parsed(url)
+    return _path(address) if address.get_backend_name() == "sqlite" else None
+
+
 async def _open_sqlite(stack: AsyncExitStack, path: Path, migrates: bool) -> Store:
     stack.enter_context(sqlite.taken(path))
     writer = _disposed(stack, sqlite.writer(path))

@@ -71,7 +71,7 @@ def test_connection_as_destination(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", "mysql://u@db/mart")
 
     assert destination_of("mart", "orders") == Postgres("mart", "orders")
-    with pytest.raises(ConfigError, match='"other" is neither'):
+    with pytest.raises(ConfigError, match='"other" is none of them'):
         destination_of("other", "orders")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from watcher.dags.connections import database_url
+from watcher.dags.connections import database_url, folder_of
 from watcher.errors import ConfigError
 
 WAIT = timedelta(minutes=15)
@@ -39,23 +39,46 @@ class DuckDb:
 
     def turn(self, name: str, wait: timedelta = WAIT) -> AbstractContextManager[None]:
         """Held over a whole load of task `name`: two loads would share one staging table."""
-        return self._lock(f"task-{name}", wait)
+        return _locked_beside(self.path, f"task-{name}", wait)
 
     def opened(self, wait: timedelta = WAIT) -> AbstractContextManager[None]:
         """Held only while the file is open, so a slow source keeps nobody waiting."""
-        return self._lock("file", wait)
+        return _locked_beside(self.path, "file", wait)
 
-    @contextmanager
-    def _lock(self, name: str, wait: timedelta) -> Iterator[None]:
-        folder = self.path.with_name(f"{self.path.name}.locks")
-        folder.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + wait.total_seconds()
-        with (folder / name).open("ab") as file:
-            while not _taken(file.fileno()):
-                if time.monotonic() >= deadline:
-                    raise AirflowException(f"waited {wait} for {self.path.name}: another task still loads into it")
-                time.sleep(_LOOK)
-            yield  # closing the file gives the lock back, and so does the death of the process
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """A folder that keeps what each load wrote, a file per table and load. Nothing in it is ever merged."""
+
+    path: Path
+
+    def factory(self) -> Any:
+        """dlt's destination. The folder is made when missing."""
+        import dlt
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        return dlt.destinations.filesystem(self.path.as_uri())
+
+    def turn(self, name: str, wait: timedelta = WAIT) -> AbstractContextManager[None]:
+        """Held over a whole load of task `name`: its state has one file."""
+        return _locked_beside(self.path, f"task-{name}", wait)
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Files of two loads have two names."""
+        return nullcontext()
+
+
+@contextmanager
+def _locked_beside(path: Path, name: str, wait: timedelta) -> Iterator[None]:
+    folder = path.with_name(f"{path.name}.locks")
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait.total_seconds()
+    with (folder / name).open("ab") as file:
+        while not _taken(file.fileno()):
+            if time.monotonic() >= deadline:
+                raise AirflowException(f"waited {wait} for {path.name}: another task still loads into it")
+            time.sleep(_LOOK)
+        yield  # closing the file gives the lock back, and so does the death of the process
 
 
 def _taken(descriptor: int) -> bool:
@@ -116,19 +139,23 @@ class Postgres:
         return nullcontext()
 
 
-Destination = DuckDb | Postgres
+Destination = DuckDb | Lake | Postgres
 
 
 def destination_of(destination: str | None, dataset: str) -> Destination:
-    """The destination that `ingest.destination` names: `duckdb` (default) or the id of a PostgreSQL connection.
+    """The destination that `ingest.destination` names: `duckdb` (default), or the id of a PostgreSQL or a folder's connection.
 
     Raises ConfigError for a connection that is missing or of another kind.
     """
     if destination is None or destination == "duckdb":
         return DuckDb(_duckdb_file())
+    folder = folder_of(destination)
+    if folder is not None:
+        return Lake(folder)
     if not database_url(destination).startswith("postgresql"):
         raise ConfigError(
-            f'ingest writes to DuckDB or PostgreSQL; connection "{destination}" is neither', code="not-available"
+            f'ingest writes to DuckDB, PostgreSQL or a folder; connection "{destination}" is none of them',
+            code="not-available",
         )
     return Postgres(destination, dataset)
 

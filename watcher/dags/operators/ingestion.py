@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.log import mask_secret
 
 from watcher.dags.connections import database_url
-from watcher.dags.operators.destination import destination_of
+from watcher.dags.operators.api import api_resource
+from watcher.dags.operators.custom import custom_resources, load_object
+from watcher.dags.operators.destination import Destination, Lake, destination_of
 from watcher.dags.operators.files import FileReading, Folder, file_resource
 from watcher.dags.operators.loading import Resources, load, prepare_dlt, working_name
 from watcher.dags.operators.tables import Reading, all_tables, open_engine, query_resource, table_resources
 from watcher.detection import Range
 from watcher.errors import ConfigError, SourceError
-from watcher.pipeline.model import DatabaseSource, FilesystemSource, Ingest, Source
+from watcher.pipeline.model import ApiSource, CustomSource, DatabaseSource, FilesystemSource, Ingest, Source
 from watcher.pipeline.run import BatchView, SourceView, read_batch
+from watcher.pipeline.secrets import reveal, secrets_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,20 +54,56 @@ class IngestionOperator(BaseOperator):
         if self.announces:
             context["ti"].xcom_push(key=DETECTED_CHANGES, value=_sources(conf))
         self.log.info(headline(self.source, batch, view))
-        if not isinstance(self.source, DatabaseSource | FilesystemSource):
-            return {}  # the changes are the whole message: the tasks after this one fetch what they need
         if batch is not None and view is None and self.source.watch is not None:
             return {}  # another source brought this run; this one has not changed
+        if isinstance(self.source, CustomSource) and not (self.source.ingest and self.source.ingest.resource):
+            return {}  # the changes are the whole message: the tasks after this one fetch what they need
         return self._load(self.source, view)
 
-    def _load(self, source: DatabaseSource | FilesystemSource, view: SourceView | None) -> dict[str, int]:
+    def _load(self, source: Source, view: SourceView | None) -> dict[str, int]:
         prepare_dlt()
         ingest = source.ingest or Ingest()
         dataset = ingest.dataset or self.dataset
         destination = destination_of(ingest.destination, dataset)
-        reader = _database(source, ingest, view) if isinstance(source, DatabaseSource) else _files(source, ingest, view)
-        with reader as resources:
+        with self._reader(source, _kept(ingest, destination), view) as resources:
             return load(resources, destination, working_name(self.dag_id, source.source_id), dataset)
+
+    def _reader(self, source: Source, ingest: Ingest, view: SourceView | None) -> AbstractContextManager[Resources]:
+        match source:
+            case DatabaseSource():
+                return _database(source, ingest, view)
+            case FilesystemSource():
+                return _files(source, ingest, view)
+            case ApiSource():
+                return nullcontext(lambda: [api_resource(source, _reading(ingest), ingest.select)])
+            case CustomSource():
+                return nullcontext(lambda: _custom(source, ingest, Path(self.dag.fileloc)))
+
+
+def _kept(ingest: Ingest, destination: Destination) -> Ingest:
+    """`ingest` as the destination can do it. Raises ConfigError for a merge in a folder, where nothing finds a row again."""
+    if not isinstance(destination, Lake):
+        return ingest
+    if ingest.write_disposition == "merge":
+        raise ConfigError("a folder cannot merge: take write_disposition append or replace", code="bad-value")
+    return ingest.model_copy(update={"write_disposition": ingest.write_disposition or "append"})
+
+
+def _reading(ingest: Ingest) -> Reading:
+    return Reading(
+        column=ingest.column,
+        disposition=ingest.write_disposition,
+        key=ingest.primary_key,
+        columns=ingest.columns,
+        table=ingest.table,
+    )
+
+
+def _custom(source: CustomSource, ingest: Ingest, near: Path) -> Sequence[Any]:
+    for secret in secrets_in(source.options):
+        mask_secret(secret.reveal())
+    make = load_object(ingest.resource or "", near)
+    return custom_resources(make, reveal(source.options), _reading(ingest), source.source_id)
 
 
 def _sources(conf: Mapping[str, Any]) -> Any:

@@ -114,7 +114,7 @@ def _table(engine: Any, qualified: str, reading: Reading, target: str) -> Any:
         table=name,
         metadata=table.metadata,
         chunk_size=CHUNK,
-        incremental=None if reading.everything or reading.window else _since_last(reading),
+        incremental=None if reading.everything or reading.window else since_last_load(reading),
         included_columns=reading.with_needed(key) or None,
         query_adapter_callback=_windowed(None if reading.everything else reading.window),
         **hints,
@@ -125,7 +125,8 @@ def _table(engine: Any, qualified: str, reading: Reading, target: str) -> Any:
     return resource.with_name(target)
 
 
-def _since_last(reading: Reading) -> Any:
+def since_last_load(reading: Reading) -> Any:
+    """dlt's own memory of how far `reading.column` was loaded, kept with the rows at the destination."""
     import dlt
 
     # a row without a value lies in no window either
@@ -190,7 +191,7 @@ def query_resource(engine: Any, query: str, name: str, reading: Reading) -> Any:
         window = None if reading.everything else reading.window
         return dlt.resource(lambda: _query_rows(engine, query, window, wanted), **hints)
 
-    last = _since_last(reading)
+    last = since_last_load(reading)
 
     def since_last(since: Any = last) -> Rows:
         # from the last value on, included: dlt itself drops what it has loaded before
