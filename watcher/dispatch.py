@@ -117,10 +117,10 @@ class Dispatch:
     async def _send(self, batch: Batch) -> None:
         facts = await batches.facts(self._store, batch)
         try:
-            conf = await asyncio.get_running_loop().run_in_executor(self._writers, self._conf, facts)
+            conf = await asyncio.get_running_loop().run_in_executor(self._writers, _conf, self._options, facts)
         except ConfigError as error:  # it can never fit into a run: a person has to shorten `trigger.conf`
             return await self._park(batch, Answer("refused", "request-refused", str(error), answer="refused"))
-        note = build_note(facts, self._url(batch))
+        note = build_note(facts, _url(self._options.public_url, batch.number))
         sending = await batches.mark_sending(self._store, batch, self._options.now())
         answer = await self._api.trigger(batch.dag_id, batch.dag_run_id, conf, note, batch.uid)
         events.attempt_answered(answer.answer)
@@ -178,27 +178,24 @@ class Dispatch:
             longest = LOOK_AT_GATE
         return random.uniform(FIRST_BACKOFF.total_seconds() / 2, longest.total_seconds())  # noqa: S311 - no secret
 
-    def _url(self, batch: Batch) -> str | None:
-        base = self._options.public_url
-        return f"{base.rstrip('/')}/batches/{batch_name(batch.number)}" if base else None
 
-    def _conf(self, facts: BatchFacts) -> dict[str, Json]:
-        """The run's conf; lists that are too long go to a manifest, written before anything names it."""
-        pipeline = self._options.pipeline(facts.pipeline)
-        trigger = pipeline.trigger if pipeline else None
-        user_conf: Mapping[str, Json] = trigger.conf if trigger else {}
-        payload = pipeline.payload if pipeline else "summary"
-        url = (
-            f"{self._options.public_url.rstrip('/')}/batches/{batch_name(facts.number)}"
-            if self._options.public_url
-            else None
-        )
-        path = self._options.manifests / f"{batch_name(facts.number)}-{facts.uid}.json"
-        conf = build_conf(facts, payload=payload, user_conf=user_conf, url=url, manifest=str(path))
-        watcher = conf["watcher"]
-        if isinstance(watcher, dict) and "manifest" in watcher:
-            _write_whole(path, manifest_bytes(facts))
-        return conf
+def _url(public_url: str | None, number: int) -> str | None:
+    return f"{public_url.rstrip('/')}/batches/{batch_name(number)}" if public_url else None
+
+
+def _conf(options: DispatchOptions, facts: BatchFacts) -> dict[str, Json]:
+    """The run's conf; lists that are too long go to a manifest, written before anything names it."""
+    pipeline = options.pipeline(facts.pipeline)
+    trigger = pipeline.trigger if pipeline else None
+    user_conf: Mapping[str, Json] = trigger.conf if trigger else {}
+    payload = pipeline.payload if pipeline else "summary"
+    url = _url(options.public_url, facts.number)
+    path = options.manifests / f"{batch_name(facts.number)}-{facts.uid}.json"
+    conf = build_conf(facts, payload=payload, user_conf=user_conf, url=url, manifest=str(path))
+    watcher = conf["watcher"]
+    if isinstance(watcher, dict) and "manifest" in watcher:
+        _write_whole(path, manifest_bytes(facts))
+    return conf
 
 
 def _write_whole(path: Path, body: bytes) -> None:
